@@ -1,0 +1,100 @@
+/* The virtual machine: instructions in, numbers out. No Python, no GIL.
+ *
+ * One copy of it is compiled per instruction set (csrc/isa); `ft_choose_vm` picks one at import.
+ */
+#ifndef FT_VM_H
+#define FT_VM_H
+#include <stddef.h>
+#include "tape.h"
+
+enum {
+#define VEC1(name, ...) OP_##name,
+#define MAP1(name, ...) OP_##name,
+#define VEC2(name, ...) OP_##name,
+#define MAP2(name, ...) OP_##name,
+#define MAP3(name, ...) OP_##name,
+#define TEST1(name, ...) OP_##name,
+#define TEST2(name, ...) OP_##name,
+#include "ops.h"
+    FT_N_MAP,
+    FT_BEFORE_STRUCTURAL = FT_N_MAP - 1,
+#define X(name) OP_##name,
+    FT_STRUCTURAL(X)
+#undef X
+    FT_N_OPS
+};
+
+enum { FT_BLOCK = 512 };        /* elements of a block: 4 KiB of float64 */
+enum { FT_MAX_DIMS = 34 };      /* NumPy allows 32, a stacked seed adds one */
+enum { FT_K_SPLAT = FT_N_OPS, FT_K_CAST };   /* kernels that are no op: a scalar spread, a change of dtype */
+
+/* A kernel of the block loop over n elements; a scalar operand is a `const double *`. */
+typedef void (*ft_kernel)(ptrdiff_t n, void *y, const void *a, const void *b, const void *c);
+
+/* One step of a run. Operand k of block i is at[k] + i * FT_BLOCK * step[k]: step is 0 for a
+ * scratch row or a scalar, the item size for memory. */
+typedef struct {
+    ft_kernel kernel;
+    char *at[4];                /* y, a, b, c */
+    int32_t step[4];
+    int32_t kind;               /* FT_STEP_... */
+    int32_t view;               /* of a load: the strided operand */
+    int32_t rows;               /* bit k: at[k] is an offset into the scratch rows, until the plan ends */
+} ft_step;
+
+enum { FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM };
+
+typedef struct {                /* one instruction */
+    int32_t op;                 /* FT_I_... or a structural opcode */
+    int32_t node;
+    int64_t lo, hi;             /* scalars: entries; run, assemble: steps */
+    void *y;
+    const void *a, *b;
+    int32_t view_a, view_b;     /* -1 where the operand is contiguous */
+    int32_t shape_a, shape_b;
+    int64_t n;                  /* run: elements */
+} ft_instr;
+
+enum { FT_I_SCALARS = FT_N_OPS, FT_I_RUN, FT_I_COPY, FT_I_ZERO };
+
+typedef void (*ft_gufunc_loop)(char **, ptrdiff_t const *, ptrdiff_t const *, void *);
+
+typedef struct {                /* NumPy's inner loops, found at import */
+    ft_gufunc_loop matmul[2];   /* float64, float32 */
+    void *matmul_data[2];
+} ft_library;
+
+/* Where a program stands: what is run next, and what is left of the work it may do before it must
+ * let the caller look for signals. */
+typedef struct {
+    const ft_instr *instr;
+    int64_t n_instr, next;
+    int64_t entry;              /* the next entry within a scalar instruction; 0 at its start */
+    int64_t block;              /* the next block within a run */
+    const ft_step *step;
+} ft_run;
+
+typedef struct {
+    const char *name;
+    double (*scalar)(int op, double a, double b, double c);
+    int (*run)(const ft_tape *, const ft_library *, ft_run *);   /* 0 done, 1 call again, -1 no memory */
+    ft_kernel (*kernel)(int op, int f32, int variant);           /* variant: bit k, operand k is a scalar */
+    void (*copy)(const ft_tape *, int view, int dtype, const void *from, void *to);
+} ft_vm;
+
+typedef struct {                /* a row of the table, for the sweeps and the tests */
+    const char *name, *doc;
+    const char *domain[3];
+    int arity, truth;
+    const uint8_t *partial[3];  /* in postfix; see rows.c */
+} ft_row;
+
+extern const ft_row ft_rows[FT_N_MAP];
+extern const char *const ft_op_names[FT_N_OPS];
+extern const double ft_constants[];
+
+const ft_vm *ft_vm_named(const char *name);   /* NULL: not in this build or not on this processor */
+const ft_vm *ft_choose_vm(void);
+
+enum { FT_W_END = 0xff, FT_W_D = 0xf0, FT_W_A, FT_W_B, FT_W_C, FT_W_Y, FT_W_CONSTANT = 0xe0 };
+#endif

@@ -1,0 +1,237 @@
+/* Tools of vmath: bit casts, fused multiply-add, polynomials, and the three-function form.
+ *
+ * All of it is straight-line C.  A select is `c ? a : b` on values already computed, integers are only
+ * added, shifted and masked, and no int64 is ever converted to double: so the loop around it vectorises
+ * down to SSE2.
+ */
+#ifndef FT_VMATH_TOOLS_H
+#define FT_VMATH_TOOLS_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define FT_INLINE static inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define FT_INLINE static __forceinline
+#else
+#define FT_INLINE static inline
+#endif
+
+/* a·b + c: one rounding where the processor has it, else two.  FT_HAS_FMA guards what needs one. */
+#if defined(__FMA__) || defined(__aarch64__)
+#define FT_HAS_FMA 1
+#define FT_FMA(a, b, c) __builtin_fma(a, b, c)
+#else
+#define FT_HAS_FMA 0
+#define FT_FMA(a, b, c) ((a) * (b) + (c))
+#endif
+
+#define FT_SIGN 0x8000000000000000u
+#define FT_TINY 0x1p-1022               /* the least normal double */
+
+/* Adding 3·2^51 rounds |x| < 2^51 to an integer, found in the low bits of the sum. */
+#define FT_ROUND 0x1.8p52
+
+FT_INLINE uint64_t ft_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
+FT_INLINE double ft_double(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
+
+/* These let a NaN in x through. */
+FT_INLINE double ft_at_most(double x, double c)  { return x > c ? c : x; }
+FT_INLINE double ft_at_least(double x, double c) { return x < c ? c : x; }
+
+FT_INLINE double ft_with_sign(double x, double sign)          /* x >= 0 */
+{
+    return ft_double(ft_bits(x) | (ft_bits(sign) & FT_SIGN));
+}
+
+/* a where mask is all ones, b where it is 0 */
+FT_INLINE double ft_select(uint64_t mask, double a, double b)
+{
+    return ft_double((ft_bits(a) & mask) | (ft_bits(b) & ~mask));
+}
+
+/* a·b - p for p = a·b rounded; without a fused multiply-add by Dekker's splitting. */
+FT_INLINE double ft_product_rest(double a, double b, double p)
+{
+#if FT_HAS_FMA
+    return FT_FMA(a, b, -p);
+#else
+    double c = ft_double(ft_bits(a) & 0xfffffffff8000000u), cl = a - c;   /* 26 and 27 bits */
+    double d = ft_double(ft_bits(b) & 0xfffffffff8000000u), dl = b - d;
+    return (((c * d - p) + c * dl) + cl * d) + cl * dl;
+#endif
+}
+
+/* 2^(k + e) from t = FT_ROUND + k; the exponent must be that of a normal number. */
+FT_INLINE double ft_power_of_two(double t, int e)
+{
+    return ft_double((ft_bits(t) << 52) + ((uint64_t)(1023 + e) << 52));
+}
+
+/* Polynomials c0 + c1·x + …; Horner up to degree 6, beyond that two chains in z = x², because
+ * the latency of one long chain would outlast what the processor can overlap. */
+FT_INLINE double ft_poly1(double x, double c0, double c1)
+{
+    return FT_FMA(x, c1, c0);
+}
+FT_INLINE double ft_poly2(double x, double c0, double c1, double c2)
+{
+    return FT_FMA(x, ft_poly1(x, c1, c2), c0);
+}
+FT_INLINE double ft_poly3(double x, double c0, double c1, double c2, double c3)
+{
+    return FT_FMA(x, ft_poly2(x, c1, c2, c3), c0);
+}
+FT_INLINE double ft_poly4(double x, double c0, double c1, double c2, double c3, double c4)
+{
+    return FT_FMA(x, ft_poly3(x, c1, c2, c3, c4), c0);
+}
+FT_INLINE double ft_poly5(double x, double c0, double c1, double c2, double c3, double c4, double c5)
+{
+    return FT_FMA(x, ft_poly4(x, c1, c2, c3, c4, c5), c0);
+}
+FT_INLINE double ft_poly6(double x, double c0, double c1, double c2, double c3, double c4, double c5, double c6)
+{
+    return FT_FMA(x, ft_poly5(x, c1, c2, c3, c4, c5, c6), c0);
+}
+FT_INLINE double ft_poly7(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly3(z, c1, c3, c5, c7),
+                  ft_poly3(z, c0, c2, c4, c6));
+}
+FT_INLINE double ft_poly8(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly3(z, c1, c3, c5, c7),
+                  ft_poly4(z, c0, c2, c4, c6, c8));
+}
+FT_INLINE double ft_poly9(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly4(z, c1, c3, c5, c7, c9),
+                  ft_poly4(z, c0, c2, c4, c6, c8));
+}
+FT_INLINE double ft_poly10(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly4(z, c1, c3, c5, c7, c9),
+                  ft_poly5(z, c0, c2, c4, c6, c8, c10));
+}
+FT_INLINE double ft_poly11(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly5(z, c1, c3, c5, c7, c9, c11),
+                  ft_poly5(z, c0, c2, c4, c6, c8, c10));
+}
+FT_INLINE double ft_poly12(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly5(z, c1, c3, c5, c7, c9, c11),
+                  ft_poly6(z, c0, c2, c4, c6, c8, c10, c12));
+}
+FT_INLINE double ft_poly13(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly6(z, c1, c3, c5, c7, c9, c11, c13),
+                  ft_poly6(z, c0, c2, c4, c6, c8, c10, c12));
+}
+FT_INLINE double ft_poly14(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13, double c14)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly6(z, c1, c3, c5, c7, c9, c11, c13),
+                  ft_poly7(z, c0, c2, c4, c6, c8, c10, c12, c14));
+}
+FT_INLINE double ft_poly15(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13, double c14, double c15)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly7(z, c1, c3, c5, c7, c9, c11, c13, c15),
+                  ft_poly7(z, c0, c2, c4, c6, c8, c10, c12, c14));
+}
+FT_INLINE double ft_poly16(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13, double c14, double c15, double c16)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly7(z, c1, c3, c5, c7, c9, c11, c13, c15),
+                  ft_poly8(z, c0, c2, c4, c6, c8, c10, c12, c14, c16));
+}
+FT_INLINE double ft_poly17(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13, double c14, double c15, double c16, double c17)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly8(z, c1, c3, c5, c7, c9, c11, c13, c15, c17),
+                  ft_poly8(z, c0, c2, c4, c6, c8, c10, c12, c14, c16));
+}
+FT_INLINE double ft_poly18(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13, double c14, double c15, double c16, double c17, double c18)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly8(z, c1, c3, c5, c7, c9, c11, c13, c15, c17),
+                  ft_poly9(z, c0, c2, c4, c6, c8, c10, c12, c14, c16, c18));
+}
+FT_INLINE double ft_poly19(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13, double c14, double c15, double c16, double c17, double c18,
+                            double c19)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly9(z, c1, c3, c5, c7, c9, c11, c13, c15, c17, c19),
+                  ft_poly9(z, c0, c2, c4, c6, c8, c10, c12, c14, c16, c18));
+}
+FT_INLINE double ft_poly20(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13, double c14, double c15, double c16, double c17, double c18,
+                            double c19, double c20)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly9(z, c1, c3, c5, c7, c9, c11, c13, c15, c17, c19),
+                  ft_poly10(z, c0, c2, c4, c6, c8, c10, c12, c14, c16, c18, c20));
+}
+FT_INLINE double ft_poly21(double x, double c0, double c1, double c2, double c3, double c4, double c5,
+                            double c6, double c7, double c8, double c9, double c10, double c11, double
+                            c12, double c13, double c14, double c15, double c16, double c17, double c18,
+                            double c19, double c20, double c21)
+{
+    double z = x * x;
+    return FT_FMA(x, ft_poly10(z, c1, c3, c5, c7, c9, c11, c13, c15, c17, c19, c21),
+                  ft_poly10(z, c0, c2, c4, c6, c8, c10, c12, c14, c16, c18, c20));
+}
+
+/* The three functions of a name.  TOTAL: core is right for every input.  PARTLY: it is where easy says
+ * so, and `rest` does the others. */
+#define FT_TOTAL1(name)                                                                             \
+    static inline int    ft_##name##_easy(double x) { (void)x; return 1; }                          \
+    static inline double ft_##name(double x)        { return ft_##name##_core(x); }
+#define FT_PARTLY1(name, rest)                                                                      \
+    static inline double ft_##name(double x)                                                        \
+    {                                                                                               \
+        return ft_##name##_easy(x) ? ft_##name##_core(x) : rest(x);                                 \
+    }
+#define FT_TOTAL2(name)                                                                             \
+    static inline int    ft_##name##_easy(double a, double b) { (void)a; (void)b; return 1; }       \
+    static inline double ft_##name(double a, double b)        { return ft_##name##_core(a, b); }
+#define FT_PARTLY2(name, rest)                                                                      \
+    static inline double ft_##name(double a, double b)                                              \
+    {                                                                                               \
+        return ft_##name##_easy(a, b) ? ft_##name##_core(a, b) : rest(a, b);                        \
+    }
+
+#endif

@@ -1,0 +1,168 @@
+"""Values from outside on a tape, and what keeps them from changing under it.
+
+Running is late and callers mutate, so an array that enters a tape must not change before the trace
+ends. A small one is copied. A large one is held: it, and the arrays that it is a view of, are made
+read-only until the trace ends, so that writing to it fails at the user's own line; and a sample of
+it is compared at the end, so that writing through some other view, made earlier, is found out.
+"""
+import numpy as np
+
+from libc.string cimport memcmp, memcpy
+from fasttape._core.record cimport *
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+cdef enum:
+    COPIED = 16384                  # bytes up to which an array is copied
+    SAMPLES = 509                   # elements of a held array that are compared
+
+cdef dict holds = {}                # id of a held array -> [array, how many traces hold it]
+
+
+cdef object sample(cnp.ndarray x):
+    flat = x.reshape(-1) if cnp.PyArray_IS_C_CONTIGUOUS(x) else x.T.reshape(-1)
+    return flat[::max(1, x.size // SAMPLES)].tobytes()
+
+
+cdef int hold(Tape tape, cnp.ndarray x) except -1:
+    """Make x and the arrays it is a view of read-only until `unlock`."""
+    cdef cnp.ndarray y
+    cdef object z = x
+    chain = []
+    tape.locked.append((chain, x, sample(x)))
+    while isinstance(z, np.ndarray):
+        y = z
+        entry = holds.get(id(z))
+        if entry is not None:
+            entry[1] += 1
+            chain.append(entry)
+        elif cnp.PyArray_ISWRITEABLE(y):
+            cnp.PyArray_CLEARFLAGS(y, cnp.NPY_ARRAY_WRITEABLE)
+            entry = [z, 1]
+            holds[id(z)] = entry
+            chain.append(entry)
+        z = (<object>y).base
+    return 0
+
+
+cdef int unlock(Tape tape) except -1:
+    """Let go of the held arrays. Raises RuntimeError if one was changed meanwhile."""
+    cdef cnp.ndarray y
+    cdef object changed = None
+    for chain, x, before in tape.locked:
+        if sample(x) != before:
+            changed = x
+        for entry in chain:
+            entry[1] -= 1
+            if entry[1] == 0:
+                del holds[id(entry[0])]
+                y = entry[0]
+                cnp.PyArray_ENABLEFLAGS(y, cnp.NPY_ARRAY_WRITEABLE)
+    tape.locked.clear()
+    if changed is not None:
+        raise RuntimeError(f"fasttape: an array of shape {changed.shape} that the traced function uses was changed "
+                           f"during the trace, through another view of its memory; the result would be wrong. "
+                           f"Change it before the trace, or use a copy")
+    return 0
+
+
+cdef int32_t input_node(Tape tape, int dtype, int32_t shape, void *data, object owner) except -1:
+    cdef int32_t y = emit(tape, OP_input, dtype, FT_DONE, shape, 0, 0, 0)
+    tape.t.val[y].p = data
+    if owner is not None:
+        tape.keep.append(owner)
+        tape.t.entry[y].b = <int32_t>len(tape.keep)
+    return y
+
+
+cdef int32_t copy_contiguous(Tape tape, cnp.ndarray x, int dtype, int32_t shape) except -1:
+    """A node with a copy of a contiguous array of floats, in a buffer of the tape."""
+    cdef int64_t size = tape.t.shape[shape].size * itemsize(dtype)
+    cdef int32_t y
+    cdef void *data = take_buffer(tape, size)
+    memcpy(data, cnp.PyArray_DATA(x), size)
+    y = input_node(tape, dtype, shape, data, None)
+    tape.t.entry[y].flags |= FT_OWNED
+    return y
+
+
+cdef int32_t capture_array(Tape tape, object array, bint argument) except -1:
+    """A node for a native float64 or float32 array. An argument's node is a contiguous root of its own;
+    otherwise one node serves all uses of the same array."""
+    cdef cnp.ndarray x = array
+    cdef int dtype = FT_F32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else FT_F64
+    cdef int ndim = cnp.PyArray_NDIM(x), k, size = itemsize(dtype)
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int64_t strides[FT_MAX_DIMS]
+    cdef int32_t shape, y
+    cdef bint contiguous = cnp.PyArray_IS_C_CONTIGUOUS(x)
+    cdef bint dense = contiguous or cnp.PyArray_IS_F_CONTIGUOUS(x)
+    cdef int64_t nbytes = cnp.PyArray_NBYTES(x)
+    for k in range(ndim):
+        dims[k] = cnp.PyArray_DIMS(x)[k]
+        strides[k] = cnp.PyArray_STRIDES(x)[k] // size
+    shape = intern_shape(tape, ndim, dims)
+    if nbytes <= COPIED or not dense or not cnp.PyArray_ISALIGNED(x) or (argument and not contiguous):
+        if not contiguous or not cnp.PyArray_ISALIGNED(x):
+            x = np.array(x, order="C", copy=True)
+        return copy_contiguous(tape, x, dtype, shape)
+    if not argument and id(array) in tape.captured:
+        return tape.captured[id(array)]
+    hold(tape, x)
+    y = input_node(tape, dtype, shape, cnp.PyArray_DATA(x), x)
+    if not contiguous:
+        y = emit(tape, OP_view, dtype, 0, shape, y, 0, intern_view(tape, shape, ndim, dims, strides, 0))
+    if not argument:
+        tape.captured[id(array)] = y
+    return y
+
+
+cdef int32_t capture_places(Tape tape, object index) except -1:
+    """A node for an int64 array of places that `take` reads."""
+    cdef cnp.ndarray x = np.ascontiguousarray(index, dtype=np.int64)
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int k
+    for k in range(cnp.PyArray_NDIM(x)):
+        dims[k] = cnp.PyArray_DIMS(x)[k]
+    return input_node(tape, FT_I64, intern_shape(tape, cnp.PyArray_NDIM(x), dims), cnp.PyArray_DATA(x), x)
+
+
+cdef int32_t capture(Tape tape, object x, int like) except -1:
+    """A node for a number or array beside a traced value of dtype `like`. Python's numbers take its
+    dtype, as they do in NumPy; NumPy's own keep theirs."""
+    cdef int f32 = like & 1
+    if isinstance(x, float) and not isinstance(x, np.floating):
+        return constant(tape, x, f32)
+    if isinstance(x, bool):
+        return constant(tape, x, FT_B32 if f32 else FT_B64)
+    if isinstance(x, int):
+        return constant(tape, float(x), f32)
+    if isinstance(x, (list, tuple)):
+        x = np.asarray(x)
+    if not isinstance(x, (np.ndarray, np.generic)):
+        raise TypeError(f"fasttape: cannot use a {type(x).__name__} together with a traced value; "
+                        f"numbers and NumPy arrays of real numbers are supported")
+    if isinstance(x, np.ndarray) and cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE and cnp.PyArray_ISNOTSWAPPED(x):
+        if (<cnp.ndarray>x).ndim == 0:
+            return constant(tape, x, FT_F64)
+        return capture_array(tape, x, False)
+    kind = x.dtype.kind
+    if kind == "b":
+        if x.ndim == 0:
+            return constant(tape, float(x), FT_B32 if f32 else FT_B64)
+        y = capture_array(tape, np.ascontiguousarray(x, np.float32 if f32 else np.float64), False)
+        tape.t.entry[y].dtype = FT_B32 if f32 else FT_B64
+        return y
+    if kind not in "fiu" or x.dtype.itemsize > 8:
+        raise TypeError(f"fasttape: arrays of dtype {x.dtype} cannot be used together with a traced value; "
+                        f"supported are float64, float32, integers and bool")
+    dtype = np.float32 if f32 and np.result_type(np.float32, x.dtype) == np.float32 else np.float64
+    if kind == "f" and x.dtype.itemsize <= 4:
+        dtype = np.float32
+    if x.ndim == 0:
+        return constant(tape, float(x), FT_F32 if dtype == np.float32 else FT_F64)
+    if x.dtype != dtype or not x.dtype.isnative:
+        x = x.astype(dtype)
+    return capture_array(tape, x, False)

@@ -1,0 +1,186 @@
+"""Reverse mode: value and gradient, and the pullback of `vjp`."""
+import numpy as np
+
+from fasttape._core.capture cimport unlock
+from fasttape._core.plan cimport evaluate
+from fasttape._core.record cimport *
+from fasttape._core.sweep cimport Sweep, give
+from fasttape._core.tracer cimport Array, node_of, wrap
+from fasttape._core.trace cimport (current, enter, finish, begin_pull, leave, output_node, replace_inputs, run_pull,
+                                   set_current, values)
+
+from fasttape._core.trace import describe
+
+
+cdef int not_scalar(str who, object y) except -1:
+    raise TypeError(f"{who}: the function returned {describe(y)}, but a gradient is that of a single real number; "
+                    f"use jacobian, or reduce the result, for example with .sum()")
+
+
+def value_and_gradient(f, tuple args, dict kwargs, argnums, bint with_value, str who):
+    """(value, gradients) of a scalar function, the value only on request; argnums an int or a tuple."""
+    cdef Tape outer = current(), tape = enter(args)
+    cdef Sweep s
+    cdef list inputs = [], nodes = [], call_args = list(args), out
+    cdef int32_t y
+    cdef bint single = not isinstance(argnums, tuple)
+    try:
+        s.start = tape.t.n
+        replace_inputs(tape, call_args, (argnums,) if single else argnums, who, inputs, nodes)
+        tape.reversing = tape.depth == 1
+        result = f(*call_args, **kwargs)
+        tape.reversing = False
+        y = output_node(tape, result, who)
+        if shape_of(tape, y) != 0:
+            if size_of(tape, y) != 1 or ndim_of(tape, y) != 0:
+                not_scalar(who, result)
+        s.end = tape.t.n
+        s.lanes = 0
+        begin_pull(tape, &s, nodes)
+        give(tape, &s, y, constant(tape, 1.0, tape.t.entry[y].dtype & 1))
+        run_pull(tape, &s)
+        out = finish(tape, &s, nodes, [y] if with_value else [])
+        if with_value:
+            return out[0], (out[1] if single else tuple(out[1:]))
+        return out[0] if single else tuple(out)
+    finally:
+        leave(tape, outer)
+
+
+cdef class Pullback:
+    """The linear map from an output's cotangent to the inputs' cotangents, as `vjp` returns it.
+
+    It keeps the tape of its function, and the values on it that it needs, until it is dropped.
+    """
+    cdef Tape tape
+    cdef Tape outer
+    cdef Sweep s
+    cdef list nodes
+    cdef int32_t y
+    cdef uint32_t generation
+    cdef bint own
+    cdef readonly tuple shape
+
+    def __call__(self, ct):
+        cdef Tape tape = self.tape
+        cdef int32_t seed
+        cdef int64_t n
+        if tape.generation != self.generation:
+            raise RuntimeError("vjp: this pullback's trace has ended; call it inside the traced function that made it")
+        if np.shape(ct) != self.shape:
+            raise ValueError(f"vjp: the cotangent has shape {np.shape(ct)}, the function's output {self.shape}")
+        n = tape.t.n
+        if isinstance(ct, Array):
+            seed = node_of(<Array>ct)
+            if (<Array>ct).tape is not tape:
+                raise TypeError("vjp: the cotangent is a traced value, but the pullback was made outside its trace; "
+                                "call vjp inside the traced function")
+        else:
+            seed = output_node(tape, np.asarray(ct, dtype=np.float32 if tape.t.entry[self.y].dtype & 1 else np.float64), "vjp")
+        begin_pull(tape, &self.s, self.nodes)
+        give(tape, &self.s, self.y, seed)
+        run_pull(tape, &self.s)
+        try:
+            return tuple(finish(tape, &self.s, self.nodes, []))
+        finally:
+            if self.own:
+                unlock(tape)
+                truncate(tape, n)
+
+    def __dealloc__(self):
+        if self.own and self.tape is not None and self.tape.generation == self.generation:
+            self.tape.depth = 0
+            self.tape.reset()
+
+
+cdef int truncate(Tape tape, int64_t n) except -1:
+    """Drop the entries from n on, and their buffers."""
+    cdef int64_t i
+    for i in range(n, tape.t.n):
+        if tape.t.entry[i].flags & FT_OWNED:
+            give_buffer(tape, tape.t.val[i].p)
+    tape.t.n = n
+    tape.captured.clear()
+    return 0
+
+
+cdef int keep_residuals(Tape tape, Sweep *s, list nodes, int32_t y) except -1:
+    """Compute, and keep, what any pull will read of the primal: found by pulling once, symbolically."""
+    cdef int64_t end = tape.t.n, i, n = 0, k, at
+    cdef ft_entry *e
+    cdef int32_t operands[3]
+    begin_pull(tape, s, nodes)
+    give(tape, s, y, fill(tape, 1.0, tape.t.entry[y].dtype, shape_of(tape, y)))
+    run_pull(tape, s)
+    wanted = {y}
+    for i in range(end, tape.t.n):
+        e = tape.t.entry + i
+        if e.op == OP_assemble or e.op == OP_pack:
+            n = tape.t.args[e.aux]
+            step = 2 if e.op == OP_assemble else 1
+            for k in range(n):
+                if 0 <= tape.t.args[e.aux + 1 + step * k] < end:
+                    wanted.add(tape.t.args[e.aux + 1 + step * k])
+        elif e.op != OP_input and e.op != OP_constant:
+            operands[0] = e.a
+            operands[1] = e.b
+            operands[2] = e.aux if e.op < FT_N_MAP and rows[e.op].arity == 3 else 0
+            for k in range(3):
+                if operands[k] < end:
+                    wanted.add(operands[k])
+    truncate(tape, end)
+    n = len(wanted)
+    at = new_args(tape, n)
+    for k, node in enumerate(wanted):
+        tape.t.args[at + k] = node
+    evaluate(tape, tape.t.args + at, n)
+    return 0
+
+
+cdef int own_inputs(Tape tape) except -1:
+    """Copy the held arrays that the tape points into, so that they may be let go."""
+    cdef int64_t i
+    cdef void *data
+    cdef int64_t size
+    cdef ft_entry *e
+    if not tape.locked:
+        return 0
+    for i in range(tape.t.n):
+        e = tape.t.entry + i
+        if e.op == OP_input and e.shape != 0 and not e.flags & FT_OWNED and e.dtype != FT_I64:
+            x = tape.keep[e.b - 1].copy(order="K")
+            tape.keep[e.b - 1] = x
+            tape.t.val[i].p = <void *><size_t>x.ctypes.data
+    unlock(tape)
+    tape.captured.clear()
+    return 0
+
+
+def pullback(f, tuple args, tuple argnums, str who):
+    """(value, Pullback) of f at args."""
+    cdef Tape outer = current(), tape = enter(args)
+    cdef Pullback p = Pullback.__new__(Pullback)
+    cdef list inputs = [], call_args = list(args)
+    cdef bint done = False
+    p.nodes = []
+    try:
+        p.s.start = tape.t.n
+        p.s.lanes = 0
+        replace_inputs(tape, call_args, argnums, who, inputs, p.nodes)
+        p.y = output_node(tape, f(*call_args), who)
+        p.s.end = tape.t.n
+        p.tape = tape
+        p.generation = tape.generation
+        p.shape = shape_tuple(tape, shape_of(tape, p.y))
+        if tape.depth > 1:
+            return wrap(tape, p.y), p
+        keep_residuals(tape, &p.s, p.nodes, p.y)
+        value = values(tape, [p.y])[0]
+        own_inputs(tape)
+        done = p.own = True
+        return value, p
+    finally:
+        if done:
+            set_current(outer)
+        else:
+            leave(tape, outer)

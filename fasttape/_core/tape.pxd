@@ -1,0 +1,96 @@
+# The tape: storage of entries, shapes, views and buffers. It knows no derivative and no plan.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from fasttape._core.vm cimport *
+
+cdef struct Block:                  # header of a buffer, 64 bytes before its data
+    Block *next
+    Block *prev
+    int64_t capacity
+    int32_t size_class
+
+cdef enum:
+    N_CLASSES = 200
+    CONSTANT_CACHE = 64
+    MASK_OF_ALL = 0x7fffffff
+
+cdef struct Table:                  # open-addressing hash of shape or view ids; -1 is empty
+    int32_t *slot
+    int64_t size, used
+
+cdef class Tape:
+    cdef ft_tape t
+    cdef uint32_t generation        # a tracer of an earlier generation has leaked
+    cdef int depth                  # transforms that are recording on this tape
+    cdef bint forgets               # a forward trace, which runs and drops its past as it goes
+    cdef bint broken                # a run failed midway: nothing recorded here can be trusted
+    cdef unsigned long thread
+    cdef void *tracers              # head of the list of live tracers (tracer.Array)
+    cdef list keep                  # Python objects that entries point into
+    cdef list locked                # captured arrays whose WRITEABLE flag is held down
+    cdef dict captured              # id of a captured array -> its node
+    cdef list regions               # what `call` entries refer to
+    cdef Tape parent                # of a checkpointed region's own tape: the trace around it
+    cdef dict imports               # node of the parent -> its tracer here
+    cdef list imported              # nodes of the parent, in the order of their first use
+    cdef bint reversing             # a one-level reverse trace, in which checkpoints may forget
+    cdef bint pushing               # a forward trace pushes tangents before it forgets
+    cdef Table shapes, views
+    cdef int32_t constant_at[CONSTANT_CACHE]
+    cdef int32_t pair_a[CONSTANT_CACHE]
+    cdef int32_t pair_b[CONSTANT_CACHE]
+    cdef int32_t pair_shape[CONSTANT_CACHE]
+    cdef Block in_use               # list head of the buffers that are out
+    cdef Block *free_list[N_CLASSES]
+    cdef int64_t bytes_out, bytes_pooled
+    cdef ft_instr *instr            # workspace of the plan
+    cdef int64_t n_instr, cap_instr
+    cdef ft_step *step
+    cdef int64_t n_step, cap_step
+    cdef int32_t *member            # entries of the plan's open run
+    cdef int64_t n_member, cap_member
+    cdef void **dying               # buffers to give back when the open run closes
+    cdef int64_t n_dying, cap_dying
+    cdef uint8_t *active            # workspace of the sweeps
+    cdef int32_t *ct
+    cdef int64_t cap_active, cap_ct
+    cdef int32_t *tangent           # of a forward trace, by node
+    cdef int64_t cap_tangent, pushed
+
+    cdef int reset(self) except -1
+    cdef int clear_tables(self) except -1
+
+cdef int grow(Tape tape, int64_t more) except -1 nogil
+cdef int32_t intern_shape(Tape tape, int ndim, const int64_t *dims) except -1 nogil
+cdef int32_t intern_view(Tape tape, int32_t base, int ndim, const int64_t *dims,
+                         const int64_t *strides, int64_t offset) except -1 nogil
+cdef int32_t broadcast(Tape tape, int32_t a, int32_t b) except -2 nogil
+cdef int32_t constant(Tape tape, double value, int dtype) except -1 nogil
+cdef int64_t new_args(Tape tape, int64_t n) except -1 nogil
+cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil
+cdef void give_buffer(Tape tape, void *data) noexcept nogil
+cdef int resize(void **array, int64_t *cap, int64_t want, int64_t size) except -1 nogil
+cdef void note_memory(Tape tape) noexcept nogil
+
+cdef inline int32_t emit(Tape tape, int op, int dtype, int flags, int32_t shape, int32_t a,
+                         int32_t b, int32_t aux) except -1 nogil:
+    """Append an entry; returns its node. The entries may move: hold indices, not pointers."""
+    cdef ft_entry *e
+    if tape.t.n >= tape.t.cap:
+        grow(tape, 1)
+    e = tape.t.entry + tape.t.n
+    e.op = <uint8_t>op
+    e.dtype = <uint8_t>dtype
+    e.flags = <uint16_t>flags
+    e.shape = shape
+    e.a = a
+    e.b = b
+    e.aux = aux
+    tape.t.n += 1
+    return <int32_t>(tape.t.n - 1)
+
+cdef inline int itemsize(int dtype) noexcept nogil:
+    return 4 if dtype == FT_F32 or dtype == FT_B32 else 8
+
+cdef inline int32_t root_of(Tape tape, int32_t node) noexcept nogil:
+    return tape.t.entry[node].a if tape.t.entry[node].op == OP_view else node

@@ -1,0 +1,372 @@
+"""The tape: contiguous arrays of entries, interned shapes and views, pooled buffers.
+
+It stores; it knows no derivative, no plan and no tracer. All arrays keep their capacity from one
+trace to the next, so that a hot transform asks the system for no memory.
+"""
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memset
+
+cdef int64_t KEPT_ENTRIES = 1 << 20         # a tape that grew beyond is trimmed when it is reset
+cdef int64_t KEPT_BYTES = 64 << 20
+cdef int64_t KEPT_SHAPES = 4096
+
+cdef int64_t live_bytes = 0                 # of buffers and entries, all tapes, for peak_memory()
+cdef int64_t peak_bytes = 0
+
+
+cdef int no_memory() except -1 nogil:
+    with gil:
+        raise MemoryError("fasttape: no memory for the tape or its buffers")
+
+
+cdef int resize(void **array, int64_t *cap, int64_t want, int64_t size) except -1 nogil:
+    """Grow an array by doubling to at least `want` items of `size` bytes."""
+    cdef int64_t new = cap[0] * 2 if cap[0] else 64
+    cdef void *p
+    if want <= cap[0]:
+        return 0
+    if new < want:
+        new = want
+    p = realloc(array[0], new * size)
+    if p == NULL:
+        return no_memory()
+    array[0] = p
+    cap[0] = new
+    return 0
+
+
+cdef int grow(Tape tape, int64_t more) except -1 nogil:
+    cdef int64_t want = tape.t.n + more
+    cdef int64_t cap
+    if want > 0x7fffff00:
+        with gil:
+            raise MemoryError("fasttape: a tape holds at most 2**31 entries; wrap repeated parts in checkpoint()")
+    if want <= tape.t.cap:
+        return 0
+    cap = tape.t.cap
+    resize(<void **>&tape.t.last, &cap, want, sizeof(int32_t))
+    cap = tape.t.cap
+    resize(<void **>&tape.t.val, &cap, want, sizeof(ft_value))
+    cap = tape.t.cap
+    resize(<void **>&tape.t.entry, &cap, want, sizeof(ft_entry))
+    tape.t.cap = cap
+    return 0
+
+
+cdef void note_memory(Tape tape) noexcept nogil:
+    """Let peak_memory() see this tape as it stands."""
+    global peak_bytes
+    cdef int64_t now = live_bytes + tape.t.n * <int64_t>(sizeof(ft_entry) + sizeof(ft_value) + sizeof(int32_t))
+    if now > peak_bytes:
+        peak_bytes = now
+
+
+def reset_peak():
+    """Start a new measurement; returns the bytes held now."""
+    global peak_bytes
+    peak_bytes = live_bytes
+    return live_bytes
+
+
+def read_peak():
+    """The most bytes held by tapes and buffers since reset_peak()."""
+    return peak_bytes
+
+
+# ---- shapes and views
+
+cdef uint64_t mix(uint64_t h, uint64_t x) noexcept nogil:
+    h = (h ^ x) * <uint64_t>0x9E3779B97F4A7C15
+    return h ^ (h >> 29)
+
+
+cdef uint64_t hash_ints(uint64_t h, int n, const int64_t *x) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        h = mix(h, <uint64_t>x[i])
+    return h
+
+
+cdef uint64_t hash_shape(Tape tape, int32_t id) noexcept nogil:
+    return hash_ints(tape.t.shape[id].ndim, tape.t.shape[id].ndim, tape.t.dims + tape.t.shape[id].at)
+
+
+cdef uint64_t hash_view(Tape tape, int32_t id) noexcept nogil:
+    cdef ft_view *w = tape.t.view + id
+    return hash_ints(mix(mix(w.base, w.shape), <uint64_t>w.offset), tape.t.shape[w.shape].ndim,
+                     tape.t.dims + w.at)
+
+
+cdef int rehash(Tape tape, Table *table, bint of_views) except -1 nogil:
+    cdef int64_t size = table.size * 2 if table.size else 64
+    cdef int32_t *slot = <int32_t *>malloc(size * sizeof(int32_t))
+    cdef int64_t i, k, n = tape.t.n_view if of_views else tape.t.n_shape
+    if slot == NULL:
+        return no_memory()
+    memset(slot, 0xff, size * sizeof(int32_t))
+    for i in range(n):
+        k = (hash_view(tape, i) if of_views else hash_shape(tape, i)) & (size - 1)
+        while slot[k] >= 0:
+            k = (k + 1) & (size - 1)
+        slot[k] = <int32_t>i
+    free(table.slot)
+    table.slot = slot
+    table.size = size
+    return 0
+
+
+cdef int32_t intern_shape(Tape tape, int ndim, const int64_t *dims) except -1 nogil:
+    """The id of a shape; equal shapes have equal ids, and () is 0."""
+    cdef int64_t k, size = 1
+    cdef int32_t id
+    cdef int i
+    cdef ft_shape *s
+    if tape.t.n_shape * 2 >= tape.shapes.size:
+        rehash(tape, &tape.shapes, False)
+    k = hash_ints(ndim, ndim, dims) & (tape.shapes.size - 1)
+    while tape.shapes.slot[k] >= 0:
+        id = tape.shapes.slot[k]
+        s = tape.t.shape + id
+        if s.ndim == ndim and memcmp(tape.t.dims + s.at, dims, ndim * sizeof(int64_t)) == 0:
+            return id
+        k = (k + 1) & (tape.shapes.size - 1)
+    resize(<void **>&tape.t.shape, &tape.t.cap_shape, tape.t.n_shape + 1, sizeof(ft_shape))
+    resize(<void **>&tape.t.dims, &tape.t.cap_dims, tape.t.n_dims + ndim, sizeof(int64_t))
+    id = <int32_t>tape.t.n_shape
+    s = tape.t.shape + id
+    s.ndim = ndim
+    s.at = <int32_t>tape.t.n_dims
+    for i in range(ndim):
+        tape.t.dims[tape.t.n_dims + i] = dims[i]
+        size *= dims[i]
+    s.size = size
+    tape.t.n_dims += ndim
+    tape.t.n_shape += 1
+    tape.shapes.slot[k] = id
+    return id
+
+
+cdef int32_t intern_view(Tape tape, int32_t base, int ndim, const int64_t *dims,
+                         const int64_t *strides, int64_t offset) except -1 nogil:
+    """The id of the region of a contiguous base that has these extents, strides and offset."""
+    cdef int32_t shape = intern_shape(tape, ndim, dims), id
+    cdef int64_t k, step = 1
+    cdef int i
+    cdef ft_view *w
+    if tape.t.n_view * 2 >= tape.views.size:
+        rehash(tape, &tape.views, True)
+    k = hash_ints(mix(mix(base, shape), <uint64_t>offset), ndim, strides) & (tape.views.size - 1)
+    while tape.views.slot[k] >= 0:
+        id = tape.views.slot[k]
+        w = tape.t.view + id
+        if w.base == base and w.shape == shape and w.offset == offset and \
+                memcmp(tape.t.dims + w.at, strides, ndim * sizeof(int64_t)) == 0:
+            return id
+        k = (k + 1) & (tape.views.size - 1)
+    resize(<void **>&tape.t.view, &tape.t.cap_view, tape.t.n_view + 1, sizeof(ft_view))
+    resize(<void **>&tape.t.dims, &tape.t.cap_dims, tape.t.n_dims + ndim, sizeof(int64_t))
+    id = <int32_t>tape.t.n_view
+    w = tape.t.view + id
+    w.base = base
+    w.shape = shape
+    w.offset = offset
+    w.at = <int32_t>tape.t.n_dims
+    w.contiguous = 1
+    for i in range(ndim - 1, -1, -1):
+        tape.t.dims[tape.t.n_dims + i] = strides[i]
+        if dims[i] != 1 and strides[i] != step:
+            w.contiguous = 0
+        step *= dims[i]
+    tape.t.n_dims += ndim
+    tape.t.n_view += 1
+    tape.views.slot[k] = id
+    return id
+
+
+cdef int32_t broadcast(Tape tape, int32_t a, int32_t b) except -2 nogil:
+    """The shape of an elementwise result; -1 where the two do not broadcast."""
+    cdef int k = (a * 7 + b) & (CONSTANT_CACHE - 1), i, ia, ib, ndim
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int64_t da, db
+    cdef ft_shape *sa
+    cdef ft_shape *sb
+    if a == b or b == 0:
+        return a
+    if a == 0:
+        return b
+    if tape.pair_a[k] == a and tape.pair_b[k] == b:
+        return tape.pair_shape[k]
+    sa = tape.t.shape + a
+    sb = tape.t.shape + b
+    ndim = max(sa.ndim, sb.ndim)
+    for i in range(ndim):
+        ia = i - (ndim - sa.ndim)
+        ib = i - (ndim - sb.ndim)
+        da = tape.t.dims[sa.at + ia] if ia >= 0 else 1
+        db = tape.t.dims[sb.at + ib] if ib >= 0 else 1
+        if da != db and da != 1 and db != 1:
+            return -1
+        dims[i] = db if da == 1 else da
+    tape.pair_shape[k] = intern_shape(tape, ndim, dims)
+    tape.pair_a[k] = a
+    tape.pair_b[k] = b
+    return tape.pair_shape[k]
+
+
+cdef int32_t constant(Tape tape, double value, int dtype) except -1 nogil:
+    """A scalar constant; one that was recorded lately is found again."""
+    cdef uint64_t bits
+    cdef int32_t node
+    cdef int k
+    memcpy(&bits, &value, 8)
+    k = mix(bits, dtype) & (CONSTANT_CACHE - 1)
+    node = tape.constant_at[k]
+    if node < tape.t.n and tape.t.entry[node].op == OP_constant and tape.t.entry[node].dtype == dtype \
+            and memcmp(&tape.t.val[node], &value, 8) == 0:
+        return node
+    node = emit(tape, OP_constant, dtype, FT_DONE, 0, 0, 0, 0)
+    tape.t.val[node].f = value
+    tape.constant_at[k] = node
+    return node
+
+
+cdef int64_t new_args(Tape tape, int64_t n) except -1 nogil:
+    """Room for n operands of an op that takes any number; returns their place in `args`."""
+    cdef int64_t at = tape.t.n_args
+    if at + n > 0x7fffff00:
+        return no_memory()
+    resize(<void **>&tape.t.args, &tape.t.cap_args, at + n, sizeof(int32_t))
+    tape.t.n_args += n
+    return at
+
+
+# ---- buffers, in classes of four sizes per power of two
+
+cdef int size_class(int64_t size, int64_t *capacity) noexcept nogil:
+    cdef int64_t step = 16
+    cdef int k = 0
+    while step * 8 < size:
+        step *= 2
+        k += 4
+    # here size <= 8 * step, and size > 4 * step unless step is the smallest
+    capacity[0] = ((size + step - 1) // step) * step
+    if capacity[0] == 0:
+        capacity[0] = step
+    return k + <int>(capacity[0] // step) - 1
+
+
+cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil:
+    """A buffer of at least `size` bytes, aligned to 64, from the tape's pool or the system."""
+    global live_bytes
+    cdef int64_t capacity
+    cdef int k = size_class(size, &capacity)
+    cdef Block *b = tape.free_list[k]
+    cdef void *raw
+    if b != NULL:
+        tape.free_list[k] = b.next
+        tape.bytes_pooled -= capacity
+    else:
+        raw = malloc(capacity + 192)
+        if raw == NULL:
+            no_memory()
+            return NULL
+        b = <Block *>((<size_t>raw + 127) & ~<size_t>63)
+        (<void **>b - 1)[0] = raw
+        b.capacity = capacity
+        b.size_class = k
+    b.next = tape.in_use.next
+    b.prev = &tape.in_use
+    if b.next != NULL:
+        b.next.prev = b
+    tape.in_use.next = b
+    tape.bytes_out += capacity
+    live_bytes += capacity
+    note_memory(tape)
+    return <char *>b + 64
+
+
+cdef void give_buffer(Tape tape, void *data) noexcept nogil:
+    global live_bytes
+    cdef Block *b = <Block *>(<char *>data - 64)
+    b.prev.next = b.next
+    if b.next != NULL:
+        b.next.prev = b.prev
+    tape.bytes_out -= b.capacity
+    live_bytes -= b.capacity
+    if tape.bytes_pooled + b.capacity > KEPT_BYTES:
+        free((<void **>b - 1)[0])
+        return
+    tape.bytes_pooled += b.capacity
+    b.next = tape.free_list[b.size_class]
+    tape.free_list[b.size_class] = b
+
+
+cdef class Tape:
+    def __cinit__(self):
+        cdef int64_t none = 0
+        self.keep = []
+        self.locked = []
+        self.captured = {}
+        self.regions = []
+        grow(self, 256)
+        self.clear_tables()
+
+    cdef int clear_tables(self) except -1:
+        cdef int64_t none = 0
+        self.t.n_shape = self.t.n_view = self.t.n_dims = 0
+        free(self.shapes.slot)
+        free(self.views.slot)
+        self.shapes.slot = self.views.slot = NULL
+        self.shapes.size = self.views.size = 0
+        memset(self.pair_a, 0xff, sizeof(self.pair_a))
+        intern_shape(self, 0, &none)
+        return 0
+
+    def __dealloc__(self):
+        cdef Block *b
+        cdef int k
+        while self.in_use.next != NULL:
+            give_buffer(self, <char *>self.in_use.next + 64)
+        for k in range(N_CLASSES):
+            while self.free_list[k] != NULL:
+                b = self.free_list[k]
+                self.free_list[k] = b.next
+                free((<void **>b - 1)[0])
+        for p in (<size_t>self.t.entry, <size_t>self.t.val, <size_t>self.t.last, <size_t>self.t.shape,
+                  <size_t>self.t.view, <size_t>self.t.dims, <size_t>self.t.args, <size_t>self.instr,
+                  <size_t>self.step, <size_t>self.active, <size_t>self.ct, <size_t>self.tangent,
+                  <size_t>self.member, <size_t>self.dying, <size_t>self.shapes.slot, <size_t>self.views.slot):
+            free(<void *><size_t>p)
+
+    cdef int reset(self) except -1:
+        """Forget the trace; keep the memory, unless it grew beyond what is worth keeping."""
+        note_memory(self)
+        while self.in_use.next != NULL:
+            give_buffer(self, <char *>self.in_use.next + 64)
+        self.generation += 1
+        self.t.n = self.t.n_args = 0
+        self.depth = 0
+        self.pushed = 0
+        self.forgets = self.broken = self.reversing = self.pushing = False
+        self.parent = None
+        self.imports = None
+        self.imported = None
+        self.tracers = NULL
+        if self.keep:
+            self.keep.clear()
+        if self.captured:
+            self.captured.clear()
+        if self.regions:
+            self.regions.clear()
+        if self.t.n_shape > KEPT_SHAPES or self.t.n_view > KEPT_SHAPES:
+            self.clear_tables()
+        if self.t.cap > KEPT_ENTRIES:
+            for p in (<size_t>&self.t.entry, <size_t>&self.t.val, <size_t>&self.t.last, <size_t>&self.active,
+                      <size_t>&self.ct, <size_t>&self.tangent, <size_t>&self.t.args, <size_t>&self.instr,
+                      <size_t>&self.step):
+                free((<void **><size_t>p)[0])
+                (<void **><size_t>p)[0] = NULL
+            self.t.cap = self.cap_active = self.cap_ct = self.cap_tangent = 0
+            self.t.cap_args = self.cap_instr = self.cap_step = 0
+            grow(self, 256)
+        return 0

@@ -1,0 +1,354 @@
+"""A trace: a tape opened, a function recorded on it, results copied out, the tape given back.
+
+State is kept per trace. A transform that is called inside a traced function records on the same tape,
+so that the outer transform sees through it; otherwise it takes a tape from a pool, whose memory is
+warm. Nothing here knows a derivative rule or a plan.
+"""
+import numpy as np
+
+from cpython.ref cimport PyObject
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+cimport numpy as cnp
+
+from fasttape._core.capture cimport capture_array, unlock
+from fasttape._core.plan cimport evaluate
+from fasttape._core.record cimport *
+from fasttape._core.sweep cimport Sweep, cotangent, pull, pull_begin, push, push_begin
+from fasttape._core.tracer cimport Array, node_of, value_of, wrap
+
+from fasttape._core import tracer as tracers
+
+cnp.import_array()
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    static __declspec(thread) PyObject *ft_current;
+    #else
+    static _Thread_local PyObject *ft_current;
+    #endif
+    """
+    PyObject *ft_current            # the innermost open tape of this thread, or NULL
+
+cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident()
+
+cdef list pool = []                 # tapes that are not in use
+
+
+# ---- open and close
+
+cdef Tape current():
+    return None if ft_current == NULL else <Tape>ft_current
+
+
+cdef int set_current(Tape tape) except -1:
+    global ft_current
+    ft_current = NULL if tape is None else <PyObject *>tape
+    return 0
+
+
+cdef Tape enter_own():
+    """A tape of its own for a new trace of this thread."""
+    global ft_current
+    cdef Tape tape = pool.pop() if pool else Tape()
+    tape.thread = PyThread_get_thread_ident()
+    tape.depth = 1
+    ft_current = <PyObject *>tape
+    return tape
+
+
+cdef Tape enter(object args):
+    """The tape that a transform of these arguments records on: that of a traced argument or of the
+    traced function that calls it, or else a new one."""
+    global ft_current
+    cdef Tape tape = None
+    for x in args:
+        if isinstance(x, Array):
+            node_of(<Array>x)
+            tape = (<Array>x).tape
+            break
+    if tape is None:
+        tape = current()
+        if tape is None:
+            return enter_own()
+    tape.depth += 1
+    ft_current = <PyObject *>tape
+    return tape
+
+
+cdef int leave(Tape tape, Tape outer) except -1:
+    """The transform ends. The last one to leave a tape ends its trace."""
+    global ft_current
+    ft_current = NULL if outer is None else <PyObject *>outer
+    tape.depth -= 1
+    if tape.depth == 0:
+        try:
+            if tape.locked:
+                unlock(tape)
+        finally:
+            tape.reset()
+            if len(pool) < 16:
+                pool.append(tape)
+    return 0
+
+
+# ---- inputs and outputs
+
+cdef int bad_input(object x, str who, object position) except -1:
+    what = f"{type(x).__name__} of dtype {x.dtype}" if isinstance(x, (np.ndarray, np.generic)) else type(x).__name__
+    if isinstance(x, (int, np.integer)) or getattr(getattr(x, "dtype", None), "kind", "") in "iub":
+        raise TypeError(f"{who}: argument {position} is {what}, but derivatives are taken with respect to floats; "
+                        f"pass it as float, for example x.astype(float) or 3.0 instead of 3")
+    raise TypeError(f"{who}: argument {position} is {what}; derivatives are taken with respect to float64 or float32 "
+                    f"arrays and Python floats. Choose the argument with argnum=")
+
+
+cdef Array new_input(Tape tape, object x, str who, object position):
+    """A fresh active node for an argument to differentiate with respect to."""
+    cdef int32_t node
+    cdef cnp.ndarray a
+    if isinstance(x, Array):
+        node = node_of(<Array>x)
+        if tape.t.entry[node].dtype >= FT_B64:
+            bad_input(x, who, position)
+        node = map1(tape, OP_positive, node)
+    elif isinstance(x, np.ndarray) and (<cnp.ndarray>x).ndim:
+        a = x
+        if cnp.PyArray_TYPE(a) not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
+            bad_input(x, who, position)
+        if not cnp.PyArray_ISNOTSWAPPED(a):
+            x = x.astype(x.dtype.newbyteorder("="))
+        node = capture_array(tape, x, True)
+    elif isinstance(x, float) or (isinstance(x, (np.ndarray, np.floating)) and x.dtype in (np.float64, np.float32)):
+        node = emit(tape, OP_input, FT_F32 if getattr(x, "dtype", None) == np.float32 else FT_F64, FT_DONE, 0, 0, 0, 0)
+        tape.t.val[node].f = x
+    else:
+        bad_input(x, who, position)
+    tape.t.entry[node].flags |= FT_ACTIVE
+    return wrap(tape, node)
+
+
+cdef int32_t output_node(Tape tape, object y, str who) except -1:
+    """The node of what a traced function returned; a plain number or array becomes a constant."""
+    if isinstance(y, Array):
+        if (<Array>y).tape is not tape:
+            raise tracers.TraceError(f"{who}: the function returned a traced value of another trace")
+        node = node_of(<Array>y)
+        if tape.t.entry[node].dtype >= FT_B64:
+            raise TypeError(f"{who}: the function returned truth values; it must return real numbers")
+        return node
+    try:
+        a = np.asarray(y, dtype=None if isinstance(y, (np.ndarray, np.generic)) else np.float64)
+        if a.dtype.kind not in "fiub":
+            raise TypeError
+    except (TypeError, ValueError):
+        raise TypeError(f"{who}: the function returned {describe(y)}; it must return real numbers or an array of them") from None
+    if a.dtype not in (np.float64, np.float32):
+        a = a.astype(np.float64)
+    if a.ndim == 0:
+        return constant(tape, float(a), a.dtype == np.float32)
+    return capture_array(tape, np.ascontiguousarray(a), False)
+
+
+def describe(y):
+    """A few words on what a function returned, for error messages."""
+    if isinstance(y, (Array, np.ndarray)):
+        return f"an array of shape {y.shape} and dtype {y.dtype}"
+    return "None (is a return missing?)" if y is None else f"a {type(y).__name__}"
+
+
+cdef object in_place_output(Tape tape, int32_t node):
+    """A NumPy array that the node will be computed into, or None where it must be copied out."""
+    cdef ft_entry *e = tape.t.entry + node
+    cdef ft_shape *s = tape.t.shape + e.shape
+    cdef cnp.npy_intp dims[FT_MAX_DIMS]
+    cdef cnp.ndarray y
+    cdef int k
+    if e.shape == 0 or e.op == OP_view or e.op == OP_input or e.flags & (FT_DONE | FT_FIXED):
+        return None
+    for k in range(s.ndim):
+        dims[k] = tape.t.dims[s.at + k]
+    y = cnp.PyArray_EMPTY(s.ndim, dims, cnp.NPY_FLOAT if e.dtype & 1 else cnp.NPY_DOUBLE, 0)
+    tape.t.val[node].p = cnp.PyArray_DATA(y)
+    e.flags |= FT_FIXED
+    return y
+
+
+cdef list values(Tape tape, list nodes):
+    """Compute nodes; their values as NumPy arrays and scalars, owned by the caller."""
+    cdef int32_t few[8]
+    cdef int32_t *outputs = few
+    cdef int64_t n = len(nodes), k
+    cdef list out = [None] * n
+    if n > 8:
+        outputs = <int32_t *>malloc(n * sizeof(int32_t))
+        if outputs == NULL:
+            raise MemoryError
+    try:
+        for k in range(n):
+            outputs[k] = nodes[k]
+            out[k] = in_place_output(tape, outputs[k])
+        evaluate(tape, outputs, n)
+        for k in range(n):
+            if out[k] is None:
+                out[k] = value_of(tape, outputs[k])
+    finally:
+        if outputs != few:
+            free(outputs)
+    return out
+
+
+pull_call = None                    # set by checkpoint.pyx: pull through a checkpointed region
+
+
+cdef int run_pull(Tape tape, Sweep *s) except -1:
+    """Pull from the end of the stretch to its start, through checkpointed regions on the way."""
+    cdef int64_t i = s.end - 1
+    while True:
+        with nogil:
+            i = pull(tape, s, i)
+        if i < 0:
+            return 0
+        pull_call(tape, i, s.start, s.end, s.lanes)
+        i -= 1
+
+
+cdef list finish(Tape tape, Sweep *s, list nodes, list first):
+    """Cotangents of the input nodes, after the nodes of `first`: arrays at the outermost transform,
+    traced values inside another."""
+    cdef list out = first + [cotangent(tape, s, <int32_t>node) for node in nodes]
+    if tape.depth == 1:
+        return values(tape, out)
+    return [wrap(tape, node) for node in out]
+
+
+cdef int replace_inputs(Tape tape, list call_args, tuple argnums, str who, list inputs, list nodes) except -1:
+    cdef int k
+    cdef Array x
+    for k in argnums:
+        if k < -len(call_args) or k >= len(call_args):
+            raise TypeError(f"{who}: argnum {k} names an argument that was not given; there are {len(call_args)} "
+                            f"positional arguments")
+        x = new_input(tape, call_args[k], who, k)
+        call_args[k] = x
+        inputs.append(x)
+        nodes.append(x.node)
+    return 0
+
+
+cdef int begin_pull(Tape tape, Sweep *s, list nodes) except -1:
+    cdef int64_t n = len(nodes), at = new_args(tape, n), k
+    for k in range(n):
+        tape.t.args[at + k] = nodes[k]
+    pull_begin(tape, s, tape.t.args + at, n)
+    tape.t.n_args = at
+    return 0
+
+
+# ---- forward traces run in pieces and drop their past
+
+cdef int forget_past(Tape tape) except -1:
+    """Run what has been recorded, keep what live tracers stand for, and drop the rest of the tape."""
+    cdef Array x
+    cdef Sweep s
+    cdef void *p = tape.tracers
+    cdef int32_t node, t, new
+    cdef int64_t i, at
+    cdef dict renamed = {}
+    cdef list kept = [], keep = []
+    cdef ft_entry *e
+    cdef ft_entry *entries
+    cdef ft_value *vals
+    s.start = 0
+    s.lanes = 0
+    while p != NULL:
+        x = <Array><PyObject *>p
+        if x.base is None:
+            x.node = owner(tape, x.node)
+        p = x.next
+    if tape.pushing:
+        s.end = tape.t.n
+        push_begin(tape, tape.pushed, s.end)
+        with nogil:
+            push(tape, &s, tape.pushed, s.end)
+    p = tape.tracers
+    while p != NULL:
+        x = <Array><PyObject *>p
+        if x.base is None and x.node not in renamed:
+            renamed[x.node] = len(kept)
+            t = -1
+            if tape.pushing and tape.tangent[x.node] >= 0:
+                t = owner(tape, tape.tangent[x.node])
+            kept.append((x.node, t))
+        p = x.next
+    nodes = [pair[0] for pair in kept] + [pair[1] for pair in kept if pair[1] >= 0]
+    at = new_args(tape, len(nodes))
+    for i in range(<int64_t>len(nodes)):
+        tape.t.args[at + i] = nodes[i]
+    evaluate(tape, tape.t.args + at, len(nodes))
+    # the kept nodes become the inputs of what follows
+    at = len(kept)
+    entries = <ft_entry *>malloc((2 * at + 1) * sizeof(ft_entry))
+    vals = <ft_value *>malloc((2 * at + 1) * sizeof(ft_value))
+    if entries == NULL or vals == NULL:
+        free(entries)
+        free(vals)
+        raise MemoryError
+    new = <int32_t>at
+    moved = {}
+    for i in range(at):
+        node, t = kept[i]
+        entries[i] = tape.t.entry[node]
+        vals[i] = tape.t.val[node]
+        moved[node] = i
+    tangents = []
+    for i in range(at):
+        t = kept[i][1]
+        if t >= 0 and t not in moved:
+            entries[new] = tape.t.entry[t]
+            vals[new] = tape.t.val[t]
+            moved[t] = new
+            new += 1
+        tangents.append(moved[t] if t >= 0 else -1)
+    for node in moved:
+        tape.t.entry[node].flags &= ~FT_OWNED
+    for i in range(tape.t.n):
+        if tape.t.entry[i].flags & FT_OWNED:
+            give_buffer(tape, tape.t.val[i].p)
+    for i in range(new):
+        e = entries + i
+        if e.op == OP_input and e.b > 0:
+            keep.append(tape.keep[e.b - 1])
+            e.b = <int32_t>len(keep)
+        elif e.op != OP_constant:
+            e.op = OP_input
+            e.b = 0
+        tape.t.entry[i] = e[0]
+        tape.t.val[i] = vals[i]
+    free(entries)
+    free(vals)
+    note_memory(tape)
+    tape.keep = keep
+    tape.captured.clear()
+    tape.t.n = new
+    tape.t.n_args = 0
+    if tape.pushing:
+        push_begin(tape, 0, new)
+        for i in range(at):
+            tape.tangent[i] = tangents[i]
+    tape.pushed = new
+    p = tape.tracers
+    while p != NULL:
+        x = <Array><PyObject *>p
+        if x.base is None:
+            x.node = renamed[x.node]
+        else:
+            x.base_node = -1
+        p = x.next
+    return 0
+
+
+tracers.forget = lambda Tape tape: forget_past(tape)

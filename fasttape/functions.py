@@ -1,0 +1,295 @@
+"""Which NumPy function becomes which ops: the functions that are no ufuncs, over traced values.
+
+NumPy calls these through __array_function__; `fasttape.numpy` calls the creation functions, which
+NumPy cannot hand over. Each takes NumPy's arguments; what it does not take is refused by name.
+"""
+import numpy as np
+
+from fasttape._core.tracer import FUNCTIONS, apply, assemble, broadcast_to, full, is_traced, value
+
+
+def implements(*functions):
+    def register(own):
+        for function in functions:
+            FUNCTIONS[function] = own
+        return own
+    return register
+
+
+def _method(name):
+    def call(x, *args, **kwargs):
+        return getattr(x, name)(*args, **kwargs)
+    call.__name__ = name
+    return call
+
+
+for _names, _own in (
+        (("sum",), "sum"), (("mean",), "mean"), (("prod",), "prod"), (("max", "amax"), "max"), (("min", "amin"), "min"),
+        (("argmax",), "argmax"), (("argmin",), "argmin"), (("var",), "var"), (("std",), "std"), (("any",), "any"),
+        (("all",), "all"), (("transpose", "permute_dims"), "transpose"), (("ravel",), "ravel"), (("squeeze",), "squeeze"),
+        (("swapaxes",), "swapaxes"), (("copy",), "copy")):
+    for _name in _names:
+        if hasattr(np, _name):
+            FUNCTIONS[getattr(np, _name)] = _method(_own)
+
+
+# ---- shapes
+
+@implements(np.shape)
+def shape(x):
+    return x.shape
+
+
+@implements(np.ndim)
+def ndim(x):
+    return x.ndim
+
+
+@implements(np.size)
+def size(x, axis=None):
+    return x.size if axis is None else x.shape[axis]
+
+
+@implements(np.reshape)
+def reshape(x, /, shape, order="C"):
+    return x.reshape(shape, order=order)
+
+
+@implements(np.expand_dims)
+def expand_dims(x, axis):
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    n = x.ndim + len(axes)
+    places = {a + n if a < 0 else a for a in axes}
+    if len(places) < len(axes) or not all(0 <= a < n for a in places):
+        raise np.exceptions.AxisError(f"expand_dims: axes {axis} do not fit an array of {n} axes")
+    return x[tuple(None if k in places else slice(None) for k in range(n))] if x.ndim else x.reshape((1,) * n)
+
+
+@implements(np.moveaxis)
+def moveaxis(x, source, destination):
+    source = [a % x.ndim for a in ((source,) if isinstance(source, int) else source)]
+    destination = [a % x.ndim for a in ((destination,) if isinstance(destination, int) else destination)]
+    order = [k for k in range(x.ndim) if k not in source]
+    for place, axis in sorted(zip(destination, source, strict=True)):
+        order.insert(place, axis)
+    return x.transpose(order)
+
+
+@implements(np.broadcast_to)
+def _broadcast_to(x, shape, subok=False):
+    return broadcast_to(x, shape)
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*arrays, subok=False):
+    common = np.broadcast_shapes(*(np.shape(x) for x in arrays))
+    return tuple(broadcast_to(x, common) if is_traced(x) else np.broadcast_to(x, common) for x in arrays)
+
+
+@implements(np.atleast_1d)
+def atleast_1d(*arrays):
+    made = tuple(x.reshape(1) if np.ndim(x) == 0 else x for x in arrays)
+    return made[0] if len(made) == 1 else made
+
+
+# ---- joining
+
+def _axis(axis, n, name):
+    if not -n <= axis < n:
+        raise np.exceptions.AxisError(axis, n, name)
+    return axis % n
+
+
+@implements(np.concatenate)
+def concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    _refuse("concatenate", out=out, dtype=dtype)
+    arrays = list(arrays)
+    if axis is None:
+        arrays, axis = [np.ravel(x) for x in arrays], 0
+    shapes = [np.shape(x) for x in arrays]
+    if any(len(s) == 0 for s in shapes):
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    axis = _axis(axis, len(shapes[0]), "concatenate")
+    for k, s in enumerate(shapes):
+        if len(s) != len(shapes[0]) or s[:axis] + s[axis + 1:] != shapes[0][:axis] + shapes[0][axis + 1:]:
+            raise ValueError(f"concatenate: along axis {axis}, array 0 has shape {shapes[0]} and array {k} shape {s}")
+    regions, end = [], 0
+    for s in shapes:
+        regions.append((slice(None),) * axis + (slice(end, end + s[axis]),))
+        end += s[axis]
+    return assemble(arrays, regions, shapes[0][:axis] + (end,) + shapes[0][axis + 1:])
+
+
+@implements(np.stack)
+def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    _refuse("stack", out=out, dtype=dtype)
+    arrays = list(arrays)
+    if not arrays:
+        raise ValueError("need at least one array to stack")
+    shapes = {np.shape(x) for x in arrays}
+    if len(shapes) != 1:
+        raise ValueError("all input arrays must have the same shape")
+    inner = shapes.pop()
+    axis = _axis(axis, len(inner) + 1, "stack")
+    regions = [(slice(None),) * axis + (k,) for k in range(len(arrays))] if inner else list(range(len(arrays)))
+    return assemble(arrays, regions, inner[:axis] + (len(arrays),) + inner[axis:])
+
+
+@implements(np.vstack)
+def vstack(tup, *, dtype=None, casting="same_kind"):
+    return concatenate([x.reshape(1, -1) if np.ndim(x) < 2 else x for x in map(_asarray, tup)], 0)
+
+
+@implements(np.hstack)
+def hstack(tup, *, dtype=None, casting="same_kind"):
+    arrays = [x.reshape(1) if np.ndim(x) == 0 else x for x in map(_asarray, tup)]
+    return concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
+
+
+def _asarray(x):
+    return x if is_traced(x) else np.asarray(x)
+
+
+def _refuse(name, **given):
+    for key, argument in given.items():
+        if argument is not None:
+            raise TypeError(f"fasttape: np.{name} of traced values does not take {key}=")
+
+
+# ---- selecting
+
+@implements(np.where)
+def where(condition, x=None, y=None):
+    if x is None and y is None:
+        return np.where(value(condition))
+    if not is_traced(x) and not is_traced(y):
+        return np.where(value(condition), x, y)
+    return apply("where", condition, x, y)
+
+
+@implements(np.clip)
+def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
+    _refuse("clip", out=out)
+    low, high = a_min if min is None else min, a_max if max is None else max
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    return apply("clip", a, low, high)
+
+
+@implements(np.nonzero)
+def nonzero(x):
+    return np.nonzero(value(x))
+
+
+# ---- products
+
+@implements(np.dot)
+def dot(a, b, out=None):
+    _refuse("dot", out=out)
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    if np.ndim(b) <= 2:
+        return a @ b
+    a, b = _asarray(a), _asarray(b)
+    rows = a.reshape(-1, a.shape[-1])
+    columns = moveaxis(b, -2, 0) if is_traced(b) else np.moveaxis(b, -2, 0)
+    return (rows @ columns.reshape(b.shape[-2], -1)).reshape(a.shape[:-1] + b.shape[:-2] + b.shape[-1:])
+
+
+@implements(np.inner)
+def inner(a, b):
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    a, b = _asarray(a), _asarray(b)
+    if np.ndim(b) == 1:
+        return a @ b
+    return (a @ b.reshape(-1, b.shape[-1]).T).reshape(a.shape[:-1] + b.shape[:-1])
+
+
+@implements(np.outer)
+def outer(a, b, out=None):
+    _refuse("outer", out=out)
+    return _asarray(a).reshape(-1, 1) * _asarray(b).reshape(1, -1)
+
+
+@implements(np.vdot)
+def vdot(a, b):
+    return _asarray(a).reshape(-1) @ _asarray(b).reshape(-1)
+
+
+# ---- creating
+
+@implements(np.zeros_like)
+def zeros_like(a, dtype=None, order="K", subok=True, shape=None):
+    return full(a, a.shape if shape is None else _tuple(shape), 0.0, dtype)
+
+
+@implements(np.ones_like)
+def ones_like(a, dtype=None, order="K", subok=True, shape=None):
+    return full(a, a.shape if shape is None else _tuple(shape), 1.0, dtype)
+
+
+@implements(np.empty_like)
+def empty_like(prototype, dtype=None, order="K", subok=True, shape=None):
+    return zeros_like(prototype, dtype, shape=shape)
+
+
+@implements(np.full_like)
+def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
+    shape = a.shape if shape is None else _tuple(shape)
+    if is_traced(fill_value):
+        return broadcast_to(fill_value, shape)
+    if not is_traced(a):
+        return np.full_like(a, fill_value, dtype, shape=shape)
+    return full(a, shape, float(fill_value), dtype)
+
+
+def _tuple(shape):
+    return (shape,) if hasattr(shape, "__index__") else tuple(shape)
+
+
+@implements(np.sinc)
+def sinc(x):
+    """sin(pi x) / (pi x). Near 0 its Taylor series, so that derivatives of any order are precise there."""
+    z = np.square(x * np.pi)
+    near = 0.0
+    for k in range(13, 0, -1):
+        near = (1.0 + near) * z * (-1.0 / (2 * k * (2 * k + 1)))
+    small = z < 2.5
+    far = np.pi * np.where(small, 1.0, x)
+    return np.where(small, 1.0 + near, np.sin(far) / far)
+
+
+# ---- reading only
+
+@implements(np.array_equal)
+def array_equal(a, b, equal_nan=False):
+    return np.array_equal(_value(a), _value(b), equal_nan)
+
+
+@implements(np.allclose)
+def allclose(a, b, *args, **kwargs):
+    return np.allclose(_value(a), _value(b), *args, **kwargs)
+
+
+@implements(np.iscomplexobj)
+def iscomplexobj(x):
+    return False
+
+
+@implements(np.isrealobj)
+def isrealobj(x):
+    return True
+
+
+@implements(np.array_repr)
+def array_repr(arr, *args, **kwargs):
+    return repr(arr)
+
+
+@implements(np.array_str)
+def array_str(a, *args, **kwargs):
+    return str(a)
+
+
+def _value(x):
+    return value(x) if is_traced(x) else x

@@ -1,0 +1,62 @@
+"""Looking at traces: the table of values, tangents and cotangents, and the memory they take."""
+from typing import NamedTuple
+
+from fasttape._core import listing, tape
+
+
+class Row(NamedTuple):
+    """One node of a traced function: the operation, its value, tangent and cotangent."""
+
+    k: int
+    operation: str
+    s: float
+    t: float
+    r: float
+
+
+def table(f, x):
+    """The nodes of a scalar function of one number, with both recurrences worked out.
+
+    Parameters
+    ----------
+    f : callable
+        Maps a float to a real scalar.
+    x : float
+        Where.
+
+    Returns
+    -------
+    list of Row
+        ``s`` the value, ``t`` the tangent with t = 1 at the input, ``r`` the cotangent with r = 1 at
+        the output: ds_k/dx and df/ds_k. The first row's r and the last row's t are the derivative.
+
+    Examples
+    --------
+    >>> for row in table(lambda x: x + x**2, 3.0): print(row.k, row.operation, row.s, row.t, row.r)
+    0 x 3.0 1.0 7.0
+    1 square(s0) 9.0 6.0 1.0
+    2 s0 + s1 12.0 7.0 1.0
+    """
+    return [Row(*row) for row in listing.table(f, x)]
+
+
+class peak_memory:
+    """The most bytes that tapes and their buffers hold at once inside a ``with`` block.
+
+    Examples
+    --------
+    >>> import fasttape as ft
+    >>> with peak_memory() as m:
+    ...     _ = ft.grad(lambda x: x * x)(3.0)
+    >>> m.bytes > 0
+    True
+    """
+
+    bytes = 0
+
+    def __enter__(self):
+        tape.reset_peak()
+        return self
+
+    def __exit__(self, *exception):
+        self.bytes = tape.read_peak()

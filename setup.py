@@ -1,0 +1,63 @@
+"""Build the extension modules: Cython in fasttape/_core, C in csrc, one copy of the virtual machine
+per instruction set, chosen at import. Everything else about the package is in pyproject.toml."""
+import glob
+import os
+import platform
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+X86_64 = platform.machine().lower() in ("x86_64", "amd64")
+ISA_FLAGS = {
+    "avx2": ["-mavx2", "-mfma"],
+    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
+}
+C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
+           "-fno-strict-aliasing", "-Wall", "-Wextra"]
+CYTHON_FLAGS = ["-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
+HEADERS = glob.glob("csrc/**/*.h", recursive=True) + ["csrc/vm.c"]
+PXDS = glob.glob("fasttape/_core/*.pxd")
+
+
+class Build(build_ext):
+    """Gives each source its own flags, since an Extension has but one list for all of them."""
+
+    def build_extensions(self):
+        if self.compiler.compiler_type != "msvc":
+            compile_one = self.compiler._compile
+
+            def compile_with_flags(obj, src, ext, cc_args, extra_postargs, pp_opts):
+                name = os.path.splitext(os.path.basename(src))[0]
+                ours = os.path.normpath(src).startswith("csrc")
+                flags = C_FLAGS + ISA_FLAGS.get(name, []) if ours else CYTHON_FLAGS
+                compile_one(obj, src, ext, cc_args, list(extra_postargs) + flags, pp_opts)
+
+            self.compiler._compile = compile_with_flags
+        super().build_extensions()
+
+
+def kernels():
+    isas = ["baseline"]
+    if X86_64 and os.name != "nt":
+        isas += list(ISA_FLAGS)
+    return ["csrc/rows.c", "csrc/dispatch.c"] + [f"csrc/isa/{isa}.c" for isa in isas]
+
+
+def extensions():
+    macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+    if X86_64 and os.name != "nt":
+        macros.append(("FT_X86_64", "1"))
+    for path in sorted(glob.glob("fasttape/_core/*.pyx")):
+        name = os.path.splitext(path)[0].replace(os.sep, ".")
+        yield Extension(name, [path] + (kernels() if name.endswith(".vm") else []),
+                        include_dirs=["csrc", numpy.get_include()], define_macros=macros,
+                        depends=HEADERS + PXDS)
+
+
+DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
+              "initializedcheck": False, "embedsignature": True}
+
+setup(ext_modules=cythonize(list(extensions()), compiler_directives=DIRECTIVES),
+      cmdclass={"build_ext": Build})
