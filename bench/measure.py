@@ -12,6 +12,11 @@ from report import Finding
 SHORTEST_ROUND = 2e-4  # seconds; far above the clock's own cost
 MOST_ROUNDS = 2000
 
+# Having freed a block just under its limit of 32 MiB, glibc keeps what NumPy frees. Else some
+# yardsticks take twice as long or not, as their temporaries are paged in anew at every call or not,
+# which would depend on what ran before.
+bytearray(31 << 20)
+
 
 def race(benchmark, workload, ours, yardstick, expected, target, budget):
     """Time `ours` against `yardstick` for about `budget` seconds.

@@ -31,7 +31,7 @@ def seconds(duration):
 
 
 def figure(value, unit):
-    return "" if value is None else f"{value:.2f}{unit}" if unit == "x" else f"{value:.1f} {unit}"
+    return "" if value is None else f"{value:.3f}{unit}" if unit == "x" else f"{value:.1f} {unit}"
 
 
 def table(findings):

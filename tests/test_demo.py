@@ -138,7 +138,7 @@ def test_pelts_loss_is_the_posterior_of_the_case_study():
 def test_gradient_of_digits_loss_agrees_with_central_differences():
     random = np.random.default_rng(0)
     images, labels = digits.load()
-    batch = images[:20], np.eye(10)[labels[:20]]
+    batch = images[:digits.BATCH], np.eye(10)[labels[:digits.BATCH]]
     weights = digits.initial_weights(random)
     gradients = ft.grad(digits.loss, argnum=(0, 1, 2, 3))(*weights, *batch)
     for k, gradient in enumerate(gradients):

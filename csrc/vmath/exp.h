@@ -46,27 +46,31 @@ FT_INLINE double ft_scale(double p, double t)
     return p * ft_power_of_two(half, 0) * ft_double(rest + ft_bits(1.0));
 }
 
-FT_INLINE double ft_exp_of_sum(double x, double dx)
+/* exp(x) for x < 1100 or NaN; what comes of x < -746 is discarded. */
+FT_INLINE double ft_exp_low(double x)
 {
-    double t, r, c;
-    ft_exp_parts(ft_at_least(ft_at_most(x, 710.0), -746.0), dx, &t, &r, &c);
-    return ft_scale(1.0 + (r + c), t);
+    double t, r, c, y;
+    ft_exp_parts(x, -0.0, &t, &r, &c);
+    y = ft_scale(1.0 + (r + c), t);
+    return x < -746.0 ? 0.0 : y;
 }
 
-FT_INLINE double ft_exp_core(double x) { return ft_exp_of_sum(x, -0.0); }
+/* One end is cut before and one after: gcc threads two cuts in a row into a three-way select. */
+FT_INLINE double ft_exp_core(double x) { return ft_exp_low(ft_at_most(x, 710.0)); }
 FT_TOTAL1(exp)
 
 FT_INLINE double ft_exp2_core(double x)
 {
-    double t, r, p;
-    x = ft_at_least(ft_at_most(x, 1025.0), -1077.0);
+    double t, r, p, y;
+    x = ft_at_most(x, 1025.0);
     t = x + FT_ROUND;
     r = x - (t - FT_ROUND);                                   /* exact */
     /* (2^r - 1) / r; error 2^-58 of 2^r */
     p = ft_poly10(r, 0x1.62e42fefa39efp-1, 0x1.ebfbdff82c5a4p-3, 0x1.c6b08d7049fe8p-5, 0x1.3b2ab6fba010dp-7,
                   0x1.5d87fe78cd56ap-10, 0x1.4309130edb4dbp-13, 0x1.ffcbfba9e59e9p-17, 0x1.62bfc797312c8p-20,
                   0x1.b5267c13a708bp-24, 0x1.e61b59e98bf4bp-28, 0x1.e79ce98de762ep-32);
-    return ft_scale(FT_FMA(r, p, 1.0), t);
+    y = ft_scale(FT_FMA(r, p, 1.0), t);
+    return x < -1077.0 ? 0.0 : y;
 }
 FT_TOTAL1(exp2)
 
@@ -74,9 +78,10 @@ FT_TOTAL1(exp2)
 FT_INLINE double ft_expm1_core(double x)
 {
     double t, r, c, h, y;
-    ft_exp_parts(ft_at_least(ft_at_most(x, 710.0), -40.0), -0.0, &t, &r, &c);
+    ft_exp_parts(ft_at_most(x, 710.0), -0.0, &t, &r, &c);
     h = ft_power_of_two(t, -1);                               /* half, for 2^1024 is no double */
     y = 2 * FT_FMA(h, c, FT_FMA(h, r, h - 0.5));
+    y = x < -40.0 ? -1.0 : y;
     return fabs(x) < 0x1p-54 ? x : y;                         /* subnormals and -0 */
 }
 FT_TOTAL1(expm1)
@@ -84,7 +89,7 @@ FT_TOTAL1(expm1)
 /* e/(1 + e) or 1/(1 + e) with e = exp(-|x|), corrected for the rounding of 1 + e. */
 FT_INLINE double ft_sigmoid_core(double x)
 {
-    double e = ft_exp_core(-fabs(x));
+    double e = ft_exp_low(-fabs(x));
     double d = 1.0 + e, lost = (1.0 - d) + e;
     double y = (x < 0 ? e : 1.0) / d;
     return FT_FMA(-y, lost, y);

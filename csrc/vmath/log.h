@@ -22,8 +22,9 @@ FT_INLINE void ft_log_split(double x, double *k, double *m)
 /* The same with subnormal x brought up first. */
 FT_INLINE void ft_log_split_any(double x, double *k, double *m)
 {
-    ft_log_split(x < FT_TINY ? x * 0x1p54 : x, k, m);
-    *k = x < FT_TINY ? *k - 54.0 : *k;
+    double up = x < FT_TINY ? 54.0 : 0.0, y = x < FT_TINY ? x * 0x1p54 : x;
+    ft_log_split(y, k, m);
+    *k -= up;
 }
 
 /* s·(f²/2 + R) = log(1 + f) - (f - f²/2); error 2^-59.5 of log(1 + f). */
@@ -126,7 +127,7 @@ FT_INLINE double ft_log1p_unit(double e)
 
 FT_INLINE double ft_softplus_core(double x)
 {
-    double y = ft_log1p_unit(ft_exp_core(-fabs(x)));
+    double y = ft_log1p_unit(ft_exp_low(-fabs(x)));
     return x > 0 ? x + y : y;
 }
 FT_TOTAL1(softplus)
@@ -136,7 +137,7 @@ FT_TOTAL1(softplus)
 FT_INLINE double ft_logaddexp_core(double a, double b)
 {
     double d = a == b ? 0.0 : -fabs(a - b);
-    return (a > b ? a : b) + ft_log1p_unit(ft_exp_core(d));
+    return (a > b ? a : b) + ft_log1p_unit(ft_exp_low(d));
 }
 FT_TOTAL2(logaddexp)
 

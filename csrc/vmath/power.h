@@ -55,15 +55,15 @@ FT_INLINE double ft_power_core(double a, double b)
     ft_log_pair(fabs(a), &h, &l);
     y = b * h;
     yl = FT_FMA(b, l, ft_product_rest(b, h, y));
-    y = ft_at_least(ft_at_most(y, 720.0), -760.0);
-    yl = ft_at_least(ft_at_most(yl, 1.0), -1.0);
     ft_exp_parts(y, yl, &t, &r, &c);
     p = 1.0 + r;
     p = ft_scale(p + (((1.0 - p) + r) + c), t);
+    p = y > 720.0 ? (double)INFINITY : p;
+    p = y < -760.0 ? 0.0 : p;
     integer = b + FT_ROUND;
     sign = (ft_bits(a) & FT_SIGN) & (ft_bits(integer) << 63);
     p = ft_double(ft_bits(p) | sign);
-    return (a < 0) & (integer - FT_ROUND != b) ? (double)NAN : p;
+    return ((a < 0) & (integer - FT_ROUND != b)) ? (double)NAN : p;
 }
 FT_PARTLY2(power, pow)
 

@@ -133,6 +133,9 @@ cdef int32_t capture(Tape tape, object x, int like) except -1:
     """A node for a number or array beside a traced value of dtype `like`. Python's numbers take its
     dtype, as they do in NumPy; NumPy's own keep theirs."""
     cdef int f32 = like & 1
+    if isinstance(x, cnp.ndarray) and cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE and cnp.PyArray_ISNOTSWAPPED(x) \
+            and cnp.PyArray_NDIM(x):
+        return capture_array(tape, x, False)
     if isinstance(x, float) and not isinstance(x, np.floating):
         return constant(tape, x, f32)
     if isinstance(x, bool):
@@ -144,10 +147,6 @@ cdef int32_t capture(Tape tape, object x, int like) except -1:
     if not isinstance(x, (np.ndarray, np.generic)):
         raise TypeError(f"fasttape: cannot use a {type(x).__name__} together with a traced value; "
                         f"numbers and NumPy arrays of real numbers are supported")
-    if isinstance(x, np.ndarray) and cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE and cnp.PyArray_ISNOTSWAPPED(x):
-        if (<cnp.ndarray>x).ndim == 0:
-            return constant(tape, x, FT_F64)
-        return capture_array(tape, x, False)
     kind = x.dtype.kind
     if kind == "b":
         if x.ndim == 0:

@@ -643,7 +643,7 @@ cdef int plan_entry(Tape tape, Plan *plan, int32_t i) except -1 nogil:
 cdef int build(Tape tape, Plan *plan, int32_t first, int32_t top) except -1 nogil:
     cdef int32_t i
     cdef int64_t k, j
-    cdef void *scratch
+    cdef ssize_t scratch
     tape.n_instr = tape.n_step = tape.n_member = tape.n_dying = 0
     plan.run.shape = -1
     plan.most_rows = 0
@@ -652,14 +652,14 @@ cdef int build(Tape tape, Plan *plan, int32_t first, int32_t top) except -1 nogi
         if tape.t.entry[i].flags & FT_NEED:
             plan_entry(tape, plan, i)
     close_run(tape, plan, top + 1)
-    if plan.most_rows:
-        scratch = take_buffer(tape, <int64_t>plan.most_rows * FT_BLOCK * 8)
+    if plan.most_rows:              # not from the pool, whose buffers serve other instructions
+        resize(&tape.scratch, &tape.cap_scratch, (plan.most_rows + 1) * FT_BLOCK * 8, 1)
+        scratch = (<ssize_t>tape.scratch + 63) & ~63
         for k in range(tape.n_step):
             if tape.step[k].rows:
                 for j in range(4):
                     if tape.step[k].rows >> j & 1:
-                        tape.step[k].at[j] += <ssize_t>scratch
-        give_buffer(tape, scratch)
+                        tape.step[k].at[j] += scratch
     return 0
 
 

@@ -51,6 +51,8 @@ cdef class Tape:
     cdef int64_t n_member, cap_member
     cdef void **dying               # buffers to give back when the open run closes
     cdef int64_t n_dying, cap_dying
+    cdef void *scratch              # rows of the runs
+    cdef int64_t cap_scratch
     cdef uint8_t *active            # workspace of the sweeps
     cdef int32_t *ct
     cdef int64_t cap_active, cap_ct

@@ -286,6 +286,7 @@ cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil:
 
 
 cdef void give_buffer(Tape tape, void *data) noexcept nogil:
+    """Back to the pool, never to the system: a plan gives back what its instructions still use."""
     global live_bytes
     cdef Block *b = <Block *>(<char *>data - 64)
     b.prev.next = b.next
@@ -293,12 +294,23 @@ cdef void give_buffer(Tape tape, void *data) noexcept nogil:
         b.next.prev = b.prev
     tape.bytes_out -= b.capacity
     live_bytes -= b.capacity
-    if tape.bytes_pooled + b.capacity > KEPT_BYTES:
-        free((<void **>b - 1)[0])
-        return
     tape.bytes_pooled += b.capacity
     b.next = tape.free_list[b.size_class]
     tape.free_list[b.size_class] = b
+
+
+cdef void trim_pool(Tape tape, int64_t most) noexcept nogil:
+    """Return the largest free buffers to the system until the pool holds no more than `most` bytes."""
+    cdef int k = N_CLASSES - 1
+    cdef Block *b
+    while tape.bytes_pooled > most and k >= 0:
+        b = tape.free_list[k]
+        if b == NULL:
+            k -= 1
+            continue
+        tape.free_list[k] = b.next
+        tape.bytes_pooled -= b.capacity
+        free((<void **>b - 1)[0])
 
 
 cdef class Tape:
@@ -323,19 +335,13 @@ cdef class Tape:
         return 0
 
     def __dealloc__(self):
-        cdef Block *b
-        cdef int k
         while self.in_use.next != NULL:
             give_buffer(self, <char *>self.in_use.next + 64)
-        for k in range(N_CLASSES):
-            while self.free_list[k] != NULL:
-                b = self.free_list[k]
-                self.free_list[k] = b.next
-                free((<void **>b - 1)[0])
+        trim_pool(self, 0)
         for p in (<size_t>self.t.entry, <size_t>self.t.val, <size_t>self.t.last, <size_t>self.t.shape,
                   <size_t>self.t.view, <size_t>self.t.dims, <size_t>self.t.args, <size_t>self.instr,
                   <size_t>self.step, <size_t>self.active, <size_t>self.ct, <size_t>self.tangent,
-                  <size_t>self.member, <size_t>self.dying, <size_t>self.shapes.slot, <size_t>self.views.slot):
+                  <size_t>self.scratch, <size_t>self.member, <size_t>self.dying, <size_t>self.shapes.slot, <size_t>self.views.slot):
             free(<void *><size_t>p)
 
     cdef int reset(self) except -1:
@@ -343,6 +349,7 @@ cdef class Tape:
         note_memory(self)
         while self.in_use.next != NULL:
             give_buffer(self, <char *>self.in_use.next + 64)
+        trim_pool(self, KEPT_BYTES)
         self.generation += 1
         self.t.n = self.t.n_args = 0
         self.depth = 0

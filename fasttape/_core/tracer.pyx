@@ -22,6 +22,8 @@ cnp.import_array()
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() nogil
 
+cdef type np_float64 = np.float64
+cdef tuple OPERANDS = (int, np.ndarray, np.generic, list, tuple)    # looked up once
 cdef dict UFUNCS = {}               # ufunc -> opcode, filled from the table below
 cdef dict REDUCTIONS = {}           # ufunc -> the method that is its reduce
 FUNCTIONS = {}                      # function of NumPy's that is no ufunc -> our own; see functions.py
@@ -176,7 +178,11 @@ cdef object binary(int op, object x, object y):
         a = node_of(<Array>x)
         if type(y) is float:
             b = constant(tape, <double>y, tape.t.entry[a].dtype & 1)
-        elif isinstance(y, (Array, int, np.ndarray, np.generic, list, tuple)):
+        elif isinstance(y, Array):
+            b = operand(tape, y, 0)
+        elif type(y) is int:
+            b = constant(tape, float(y), tape.t.entry[a].dtype & 1)
+        elif isinstance(y, OPERANDS):
             b = operand(tape, y, tape.t.entry[a].dtype)
         else:
             return NotImplemented
@@ -185,7 +191,9 @@ cdef object binary(int op, object x, object y):
         b = node_of(<Array>y)
         if type(x) is float:
             a = constant(tape, <double>x, tape.t.entry[b].dtype & 1)
-        elif isinstance(x, (int, np.ndarray, np.generic, list, tuple)):
+        elif type(x) is int:
+            a = constant(tape, float(x), tape.t.entry[b].dtype & 1)
+        elif isinstance(x, OPERANDS):
             a = operand(tape, x, tape.t.entry[b].dtype)
         else:
             return NotImplemented
@@ -202,7 +210,7 @@ cdef object unary(int op, Array x):
 
 cdef object power(object x, object y):
     cdef double p
-    if isinstance(x, Array) and isinstance(y, (int, float)) and not isinstance(y, np.float32):
+    if isinstance(x, Array) and (type(y) is int or type(y) is float or type(y) is np_float64):
         p = y
         if p == 2.0:
             return unary(OP_square, x)
@@ -298,6 +306,13 @@ cdef Array view_tracer(Array x, Region *r):
     y.base_node = base.node
     y.view = view
     return y
+
+
+cdef bint has_traced(tuple index):
+    for i in index:
+        if isinstance(i, Array):
+            return True
+    return False
 
 
 cdef object plain_index(object index):
@@ -442,6 +457,7 @@ cdef object product(object x, object y):
 # ---- the classes
 
 @cython.freelist(256)
+@cython.no_gc                       # a tracer refers to no tracer but its base, which refers to none
 cdef class Array:
     """A traced array. It behaves as the NumPy array whose value it stands for."""
 
@@ -618,10 +634,21 @@ cdef class Array:
 
     def __getitem__(self, index):
         cdef Region r
-        cdef int64_t i
         cdef Array y
-        node_of(self)
-        if isinstance(index, Array) or (type(index) is tuple and any([isinstance(i, Array) for i in <tuple>index])):
+        cdef Py_ssize_t i
+        cdef int32_t node = node_of(self)
+        cdef Tape tape = self.tape
+        if type(index) is int and self.base is None and ndim_of(tape, node) == 1:
+            i = index
+            if -dims_of(tape, node)[0] <= i < dims_of(tape, node)[0]:
+                if i < 0:
+                    i += dims_of(tape, node)[0]
+                if tape.t.entry[node].op == OP_view:
+                    self.node = node = owner(tape, node)
+                y = wrap(tape, get(tape, node, i))
+                after_record(tape)
+                return y
+        if isinstance(index, Array) or (type(index) is tuple and has_traced(<tuple>index)):
             index = plain_index(index)
         if not is_basic(index):
             y = take(self, index)
@@ -638,7 +665,7 @@ cdef class Array:
         cdef Array base
         cdef int32_t view, v
         node_of(self)
-        if isinstance(index, Array) or (type(index) is tuple and any([isinstance(i, Array) for i in <tuple>index])):
+        if isinstance(index, Array) or (type(index) is tuple and has_traced(<tuple>index)):
             index = plain_index(index)
         if not is_basic(index):
             raise NotImplementedError("fasttape: x[index] = v with integer arrays or masks is not supported yet; "
@@ -838,6 +865,7 @@ cdef class Array:
         return own(*args, **kwargs)
 
 
+@cython.no_gc
 cdef class Scalar(Array):
     """A traced number: shape (). It is immutable, as NumPy's and Python's numbers are."""
 

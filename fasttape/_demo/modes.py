@@ -26,13 +26,18 @@ class Cost(NamedTuple):
     bytes: int
 
 
+def forward_gradient(theta):
+    """The gradient of the loss of `pelts`: a tangent pushed forward along each axis in turn."""
+    return np.array([ft.jvp(pelts.loss, theta, axis)[1] for axis in np.eye(len(theta))])
+
+
 def checkpointed_loss(theta):
     """The loss of `pelts`, of which reverse mode keeps the state at each new year only."""
     return pelts.loss(theta, year=ft.checkpoint(pelts.year))
 
 
 GRADIENTS = {
-    "forward": ft.jacobian(pelts.loss, mode="forward"),
+    "forward": forward_gradient,
     "checkpointed": ft.grad(checkpointed_loss),
     "reverse": ft.grad(pelts.loss),
 }
