@@ -16,7 +16,7 @@ ISA_FLAGS = {
 }
 C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
            "-fno-strict-aliasing", "-Wall", "-Wextra"]
-CYTHON_FLAGS = ["-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
+CYTHON_FLAGS = ["-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
 HEADERS = glob.glob("csrc/**/*.h", recursive=True) + ["csrc/vm.c"]
 PXDS = glob.glob("fasttape/_core/*.pxd")
 

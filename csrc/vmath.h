@@ -9,8 +9,7 @@
  *         arcsinh arccosh arctanh cbrt erf erfc ndtr sigmoid softplus sinc
  * Binary: power arctan2 hypot logaddexp logaddexp2
  *
- * Rare are: |x| > 2^30 in sin, cos and tan (2^22 without a fused multiply-add); subnormal, zero or infinite
- * a and |b| >= 2^51 in power; in hypot results beyond 2^±500 or so.
+ * Rare are: |x| > 2^22 in sin, cos and tan; subnormal, zero or infinite a and |b| >= 2^51 in power; in hypot results beyond 2^±500 or so.
  *
  * Errors are at most 2 ulp, mostly below 1.5, with and without a fused multiply-add; tests/test_vmath.py
  * has them against mpmath.  Exceptions: logaddexp and logaddexp2 where terms of opposite sign cancel

@@ -55,7 +55,6 @@ FT_INLINE double ft_exp_low(double x)
     return x < -746.0 ? 0.0 : y;
 }
 
-/* One end is cut before and one after: gcc threads two cuts in a row into a three-way select. */
 FT_INLINE double ft_exp_core(double x) { return ft_exp_low(ft_at_most(x, 710.0)); }
 FT_TOTAL1(exp)
 

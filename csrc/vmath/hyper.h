@@ -28,9 +28,9 @@ FT_TOTAL1(tanh)
 FT_INLINE void ft_hyper_parts(double a, double *D, double *M, double *r, double *s, double *c)
 {
     double t, lo, z, up, down;
-    ft_exp_reduce(ft_at_most(a, 710.5), -0.0, &t, r, &lo);
+    ft_exp_reduce(a, -0.0, &t, r, &lo);
     up = ft_power_of_two(t, -2);
-    down = ft_power_of_two(FT_ROUND - ft_at_most(t - FT_ROUND, 60.0), -2);
+    down = 0x1p-4 / up;
     *D = up - down;
     *M = up + down;
     z = *r * *r;
@@ -46,15 +46,17 @@ FT_INLINE double ft_sinh_core(double x)
     double D, M, r, s, c, y, a = fabs(x);
     ft_hyper_parts(a, &D, &M, &r, &s, &c);
     y = 2 * (FT_FMA(M, r, D) + FT_FMA(M, s, D * c));
+    y = a > 710.5 ? (double)INFINITY : y;
     return a < 0x1p-28 ? x : ft_with_sign(y, x);
 }
 FT_TOTAL1(sinh)
 
 FT_INLINE double ft_cosh_core(double x)
 {
-    double D, M, r, s, c;
-    ft_hyper_parts(fabs(x), &D, &M, &r, &s, &c);
-    return 2 * (M + FT_FMA(D, r, FT_FMA(D, s, M * c)));
+    double D, M, r, s, c, y, a = fabs(x);
+    ft_hyper_parts(a, &D, &M, &r, &s, &c);
+    y = 2 * (M + FT_FMA(D, r, FT_FMA(D, s, M * c)));
+    return a > 710.5 ? (double)INFINITY : y;
 }
 FT_TOTAL1(cosh)
 

@@ -1,26 +1,22 @@
 /* sin cos tan sinc.
  *
- * x = k·pi/2 + r with |r| <= pi/4, Cody and Waite's way: with a fused multiply-add pi is three doubles,
- * x - k·P1 is exact and what the next subtraction loses is kept in lo; without it pi is in pieces of 30
- * bits, so that k·P is exact for k < 2^23.  Larger arguments are left to libm.
+ * x = k·pi/2 + r with |r| <= pi/4, Cody and Waite's way.  pi is cut so that all products k·P but the last
+ * are exact for k < 2^22, or, with a fused multiply-add, need not be: x - k·P1 is a double, as both are
+ * multiples of 2^-53 there.  Larger arguments are left to libm.
  */
 #ifndef FT_VMATH_TRIG_H
 #define FT_VMATH_TRIG_H
 
 #include "tools.h"
 
-/* No double below 2^30 lies closer than 2^-62 to a multiple of pi/2, so what is cut off pi is harmless. */
-#if FT_HAS_FMA
-#define FT_TRIG_LIMIT 0x1p30
-#else
+/* No double below it comes so near a multiple of pi/2 that what is cut off pi would show. */
 #define FT_TRIG_LIMIT 0x1p22
-#endif
 
 /* r + lo = x - k·pi/2; lo holds what rounding r lost. */
 FT_INLINE double ft_subtract_half_pi(double x, double k, double *lo)
 {
 #if FT_HAS_FMA
-    const double P1 = 0x1.921fb54442d18p0, P2 = 0x1.1a62633145c07p-54, P3 = -0x1.f1976b7ed8fbcp-110;
+    const double P1 = 0x1.921fb54442d18p0, P2 = 0x1.1a62633000000p-54, P3 = 0x1.45c06e0e68948p-86;
     double a = FT_FMA(-k, P1, x);
     double r = FT_FMA(-k, P2, a);
     *lo = FT_FMA(-k, P3, FT_FMA(-k, P2, a - r));

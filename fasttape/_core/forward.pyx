@@ -18,6 +18,8 @@ def value_and_tangent(f, tuple args, tuple tangents, tuple argnums, str who):
     try:
         s.lanes = 0
         s.start = tape.t.n
+        if own:
+            tape.forgets = True
         replace_inputs(tape, call_args, argnums, who, inputs, nodes)
         for x, v in zip(inputs, tangents):
             t = seed(tape, (<Array>x).node, v, who)
@@ -29,9 +31,10 @@ def value_and_tangent(f, tuple args, tuple tangents, tuple argnums, str who):
             for x, v in zip(inputs, seeds):
                 tape.tangent[(<Array>x).node] = (<Array>v).node
             tape.pushed = tape.t.n
-            tape.forgets = tape.pushing = True
+            tape.pushing = True
         result = f(*call_args)
-        tape.forgets = tape.pushing = False
+        if own:
+            tape.forgets = tape.pushing = False
         y = output_node(tape, result, who)
         s.end = tape.t.n
         begin = tape.pushed if own else s.start

@@ -152,6 +152,22 @@ cdef int give_negative(Tape tape, Sweep *s, int32_t node, int32_t g) except -1 n
     return 0
 
 
+cdef int give_element(Tape tape, Sweep *s, int32_t root, int32_t g, int32_t place) except -1 nogil:
+    """Add g into one element of the root's cotangent."""
+    cdef int32_t c
+    if s.lanes:
+        return give_region(tape, s, root, g, element_view(tape, shape_of(tape, root), place))
+    if not wanted(tape, s, root):
+        return 0
+    c = tape.ct[root - s.start]
+    if c < 0:
+        c = fill(tape, 0.0, tape.t.entry[root].dtype, shape_of(tape, root))
+    elif tape.t.entry[c].op != OP_add_at:
+        c = owner(tape, fit(tape, 0, c, shape_of(tape, root)))
+    tape.ct[root - s.start] = structural(tape, OP_add_at, shape_of(tape, root), c, g, place)
+    return 0
+
+
 cdef int give_region(Tape tape, Sweep *s, int32_t root, int32_t g, int32_t view) except -1 nogil:
     """Add g into a region of the root's cotangent; nothing of the root's full size is made for it."""
     cdef int32_t c, lifted
@@ -159,21 +175,18 @@ cdef int give_region(Tape tape, Sweep *s, int32_t root, int32_t g, int32_t view)
     if not wanted(tape, s, root):
         return 0
     c = tape.ct[root - s.start]
-    if shape == 0 and s.lanes == 0:
-        c = fit(tape, 0, c, shape_of(tape, root)) if c >= 0 else fill(tape, 0.0, tape.t.entry[root].dtype, shape_of(tape, root))
-        c = structural(tape, OP_add_at, shape_of(tape, root), owner(tape, c), g, <int32_t>tape.t.view[view].offset)
+    if c < 0 and shape != 0 and tape.t.view[view].contiguous \
+            and tape.t.shape[shape].size == tape.t.shape[tape.t.view[view].base].size:
+        tape.ct[root - s.start] = reshape(tape, fit(tape, s.lanes, g, shape),
+                                          lift_shape(tape, s.lanes, shape_of(tape, root)))
+        return 0
+    lifted = lift_view(tape, s.lanes, view)
+    g = fit(tape, s.lanes, g, shape)
+    if c < 0:
+        c = structural(tape, OP_pad, tape.t.view[lifted].base, g, -1, lifted)
     else:
-        if c < 0 and tape.t.view[view].contiguous and tape.t.shape[shape].size == tape.t.shape[tape.t.view[view].base].size:
-            tape.ct[root - s.start] = reshape(tape, fit(tape, s.lanes, g, shape),
-                                              lift_shape(tape, s.lanes, shape_of(tape, root)))
-            return 0
-        lifted = lift_view(tape, s.lanes, view)
-        g = fit(tape, s.lanes, g, shape)
-        if c < 0:
-            c = structural(tape, OP_pad, tape.t.view[lifted].base, g, -1, lifted)
-        else:
-            c = owner(tape, fit(tape, s.lanes, c, shape_of(tape, root)))
-            c = structural(tape, OP_add_region, tape.t.view[lifted].base, c, g, lifted)
+        c = owner(tape, fit(tape, s.lanes, c, shape_of(tape, root)))
+        c = structural(tape, OP_add_region, tape.t.view[lifted].base, c, g, lifted)
     tape.ct[root - s.start] = c
     return 0
 
@@ -230,7 +243,7 @@ cdef int pull_structural(Tape tape, Sweep *s, int32_t i, ft_entry *e, int32_t d)
     if e.op == OP_view:
         return give_region(tape, s, e.a, d, e.aux)
     if e.op == OP_get:
-        return give_region(tape, s, e.a, d, element_view(tape, shape_of(tape, e.a), e.aux))
+        return give_element(tape, s, e.a, d, e.aux)
     if e.op == OP_cast:
         return give(tape, s, e.a, d)
     if e.op == OP_sum:

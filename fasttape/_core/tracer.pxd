@@ -9,6 +9,7 @@ cdef class Array:
     cdef Array base                 # the tracer that this one is a view of, never itself a view
     cdef int32_t base_node          # the base's node when `node` was taken from it
     cdef int32_t view               # the region of the base
+    cdef bint listed
     cdef void *next                 # live tracers of the tape
     cdef void *prev
 

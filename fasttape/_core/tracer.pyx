@@ -36,15 +36,25 @@ class TraceError(RuntimeError):
 
 # ---- making and reading tracers
 
+cdef inline bint is_tracer(object x) noexcept:
+    return type(x) is Scalar or isinstance(x, Array)
+
+
 cdef Array wrap(Tape tape, int32_t node):
+    """A tracer for a node. It joins the tape's list of live tracers if it may have to be computed or
+    renamed: a number that is known, on a tape that forgets nothing, will not."""
     cdef Array x
-    if tape.t.entry[node].shape == 0:
-        x = Scalar.__new__(Scalar)
+    cdef ft_entry *e = tape.t.entry + node
+    if e.shape == 0:
+        x = <Array>Scalar.__new__(Scalar)
     else:
-        x = Array.__new__(Array)
+        x = <Array>Array.__new__(Array)
     x.tape = tape
     x.generation = tape.generation
     x.node = node
+    if e.shape == 0 and e.flags & FT_DONE and not tape.forgets:
+        return x
+    x.listed = True
     x.next = tape.tracers
     if tape.tracers != NULL:
         (<Array><PyObject *>tape.tracers).prev = <void *>x
@@ -75,7 +85,7 @@ cdef inline int32_t node_of(Array x) except -1:
 
 
 cdef inline int after_record(Tape tape) except -1:
-    if tape.forgets and tape.depth == 1 and tape.t.n > 8192:
+    if tape.forgets and tape.depth == 1 and tape.t.n > 1024:
         forget(tape)
     return 0
 
@@ -173,12 +183,12 @@ cdef object binary(int op, object x, object y):
     cdef Tape tape
     cdef int32_t a, b
     cdef Array z
-    if isinstance(x, Array):
+    if is_tracer(x):
         tape = (<Array>x).tape
         a = node_of(<Array>x)
         if type(y) is float:
             b = constant(tape, <double>y, tape.t.entry[a].dtype & 1)
-        elif isinstance(y, Array):
+        elif is_tracer(y):
             b = operand(tape, y, 0)
         elif type(y) is int:
             b = constant(tape, float(y), tape.t.entry[a].dtype & 1)
@@ -210,7 +220,7 @@ cdef object unary(int op, Array x):
 
 cdef object power(object x, object y):
     cdef double p
-    if isinstance(x, Array) and (type(y) is int or type(y) is float or type(y) is np_float64):
+    if is_tracer(x) and (type(y) is int or type(y) is float or type(y) is np_float64):
         p = y
         if p == 2.0:
             return unary(OP_square, x)
@@ -465,18 +475,6 @@ cdef class Array:
 
     def __init__(self):
         raise TypeError("fasttape: traced arrays are made by the transforms, not by hand")
-
-    def __cinit__(self):
-        self.base_node = -1
-
-    def __dealloc__(self):
-        if self.tape is not None and self.generation == self.tape.generation:
-            if self.prev != NULL:
-                (<Array><PyObject *>self.prev).next = self.next
-            else:
-                self.tape.tracers = self.next
-            if self.next != NULL:
-                (<Array><PyObject *>self.next).prev = self.prev
 
     # -- arithmetic
     def __add__(x, y): return binary(OP_add, x, y)
@@ -892,6 +890,45 @@ cdef class Scalar(Array):
         if not self.tape.t.entry[node].flags & FT_DONE:
             force(self.tape, node)
         return self.tape.t.val[node].f != 0
+
+
+# The classes have no __dealloc__, which Cython would wrap in saving and restoring the error state: the
+# deallocator that it generates is wrapped here instead.
+ctypedef void (*destructor)(PyObject *) noexcept
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        destructor tp_dealloc
+
+cdef destructor free_array = (<PyTypeObject *>Array).tp_dealloc
+cdef destructor free_scalar = (<PyTypeObject *>Scalar).tp_dealloc
+
+
+cdef inline void leave_list(PyObject *o) noexcept:
+    """Take a tracer that dies out of its tape's list. It has no references left, and none may be taken."""
+    if (<Array>o).generation == (<Array>o).tape.generation:
+        if (<Array>o).prev != NULL:
+            (<Array>(<PyObject *>(<Array>o).prev)).next = (<Array>o).next
+        else:
+            (<Array>o).tape.tracers = (<Array>o).next
+        if (<Array>o).next != NULL:
+            (<Array>(<PyObject *>(<Array>o).next)).prev = (<Array>o).prev
+
+
+cdef void dealloc_array(PyObject *o) noexcept:
+    if (<Array>o).listed:
+        leave_list(o)
+    free_array(o)
+
+
+cdef void dealloc_scalar(PyObject *o) noexcept:
+    if (<Array>o).listed:
+        leave_list(o)
+    free_scalar(o)
+
+
+(<PyTypeObject *>Array).tp_dealloc = dealloc_array
+(<PyTypeObject *>Scalar).tp_dealloc = dealloc_scalar
 
 
 cdef object need_truth(object x):
