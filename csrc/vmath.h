@@ -9,11 +9,12 @@
  *         arcsinh arccosh arctanh cbrt erf erfc ndtr sigmoid softplus sinc
  * Binary: power arctan2 hypot logaddexp logaddexp2
  *
- * Rare are: |x| > 2^22 in sin, cos and tan; subnormal, zero or infinite a and |b| >= 2^51 in power; in hypot results beyond 2^±500 or so.
+ * Rare are: |x| > 2^22 in sin, cos and tan; subnormal, zero or infinite a and |b| >= 2^51 in power, and
+ * all of power without a fused multiply-add; in hypot results beyond 2^510 or below 2^-480, but for 0.
  *
  * Errors are at most 2 ulp, mostly below 1.5, with and without a fused multiply-add; tests/test_vmath.py
- * has them against mpmath.  Exceptions: logaddexp and logaddexp2 where terms of opposite sign cancel
- * (2 ulp of the larger), and a result that is subnormal (2 of its steps).  Bits differ between a processor
+ * has them against mpmath.  Exceptions: logaddexp and logaddexp2 near 0, where their terms cancel
+ * (2 ulp of the larger), and sinc without a fused multiply-add (2.3).  Bits differ between a processor
  * with a fused multiply-add and one without, but not between vector and scalar code of one.
  *
  * Compile with -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off, never with -ffast-math.

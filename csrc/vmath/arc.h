@@ -2,7 +2,7 @@
 #ifndef FT_VMATH_ARC_H
 #define FT_VMATH_ARC_H
 
-#include "tools.h"
+#include "poly.h"
 
 #define FT_HALF_PI     0x1.921fb54442d18p0
 #define FT_HALF_PI_LO  0x1.1a62633145c07p-54
@@ -20,12 +20,12 @@ FT_INLINE double ft_arcsin_poly(double z)
 FT_INLINE double ft_arcsin_core(double x)
 {
     double a = fabs(x);
-    int far = a > 0.5;
-    double z = far ? FT_FMA(-0.5, a, 0.5) : a * a;
-    double v = far ? sqrt(z) : a;
+    int beyond = a > 0.5;
+    double z = beyond ? FT_FMA(-0.5, a, 0.5) : a * a;
+    double v = beyond ? sqrt(z) : a;
     double m = v * z * ft_arcsin_poly(z);
     double w = 0.5 * FT_HALF_PI - v, lost = (0.5 * FT_HALF_PI - w) - v;
-    double y = far ? 2 * (w - (m - (lost + 0.5 * FT_HALF_PI_LO))) : v + m;
+    double y = beyond ? 2 * (w - (m - (lost + 0.5 * FT_HALF_PI_LO))) : v + m;
     return ft_with_sign(y, x);
 }
 FT_TOTAL1(arcsin)
@@ -33,12 +33,12 @@ FT_TOTAL1(arcsin)
 FT_INLINE double ft_arccos_core(double x)
 {
     double a = fabs(x);
-    int far = a > 0.5;
-    double z = far ? FT_FMA(-0.5, a, 0.5) : a * a;
-    double v = far ? sqrt(z) : x;
+    int beyond = a > 0.5;
+    double z = beyond ? FT_FMA(-0.5, a, 0.5) : a * a;
+    double v = beyond ? sqrt(z) : x;
     double m = v * z * ft_arcsin_poly(z);
     double w = (FT_HALF_PI - v) - (m - FT_HALF_PI_LO);
-    return far ? 2 * (x > 0 ? v + m : w) : w;
+    return beyond ? 2 * (x > 0 ? v + m : w) : w;
 }
 FT_TOTAL1(arccos)
 
@@ -62,15 +62,16 @@ FT_INLINE void ft_arctan_parts(double t, double *octant, double *u, double *rest
 /* octants·pi/4 + sign·(u + rest); small multiples of pi/4 are exact. */
 FT_INLINE double ft_arctan_sum(double octants, double sign, double u, double rest)
 {
-    return FT_FMA(octants, 0.5 * FT_HALF_PI, FT_FMA(sign, u, FT_FMA(octants, 0.5 * FT_HALF_PI_LO, sign * rest)));
+    double low = FT_FMA(octants, 0.5 * FT_HALF_PI_LO, sign * rest);
+    return FT_FMA(octants, 0.5 * FT_HALF_PI, FT_FMA(sign, u, low));
 }
 
 FT_INLINE double ft_arctan_core(double x)
 {
     double a = fabs(x), octant, u, rest;
-    int far = a > 1.0;
-    ft_arctan_parts(far ? 1.0 / a : a, &octant, &u, &rest);
-    return ft_with_sign(ft_arctan_sum(far ? 2.0 - octant : octant, far ? -1.0 : 1.0, u, rest), x);
+    int beyond = a > 1.0;
+    ft_arctan_parts(beyond ? 1.0 / a : a, &octant, &u, &rest);
+    return ft_with_sign(ft_arctan_sum(beyond ? 2.0 - octant : octant, beyond ? -1.0 : 1.0, u, rest), x);
 }
 FT_TOTAL1(arctan)
 

@@ -51,7 +51,7 @@ FT_INLINE double ft_exp_times(double s, double ds, double A, double B, double b)
  * 1981); near 0 it is 1 - erf(a), for x < 0 2 - erfc(|x|). */
 FT_INLINE double ft_erfc_core(double x)
 {
-    double a = fabs(x), z = a * a, u, p, q, near, y;
+    double a = fabs(x), z = a * a, u, p, q, inner, y;
     u = (a - 4.0) / (a + 4.0);
     /* Q - 1.25 on [0.37, 27.3]; error 2^-58.5 of Q */
     q = ft_poly21(u, -0x1.169ba4580a04cp-6, -0x1.1df1ad154a28fp-3, 0x1.f7f5df66fd503p-7, 0x1.16ecefcfa545ap-4,
@@ -67,15 +67,15 @@ FT_INLINE double ft_erfc_core(double x)
     p = ft_poly8(z, 0x1.06eba8214db68p-3, -0x1.812746b0379b3p-2, 0x1.ce2f21a03d55ep-4,
                  -0x1.b82ce30f149e1p-6, 0x1.565bcbf3228d3p-8, -0x1.c02d4dd83bbeap-11,
                  0x1.f98d7538c25bap-14, -0x1.f21fefa8dfb43p-17, 0x1.8b2292a175649p-20);
-    near = 1.0 - FT_FMA(x, p, x);
-    return a < 0.5 ? near : y;
+    inner = 1.0 - FT_FMA(x, p, x);
+    return a < 0.5 ? inner : y;
 }
 FT_TOTAL1(erfc)
 
 /* The same for the normal distribution: ndtr(-a) = exp(-a²/2)·Q(u)/(1 + a), u = (a - 5)/(a + 5). */
 FT_INLINE double ft_ndtr_core(double x)
 {
-    double a = fabs(x), z = a * a, u, p, q, near, y;
+    double a = fabs(x), z = a * a, u, p, q, inner, y;
     u = (a - 5.0) / (a + 5.0);
     /* Q - 0.4375 on [0.53, 38.6]; error 2^-59 of Q */
     q = ft_poly21(u, 0x1.8979b0f2b39d7p-6, -0x1.76ff86859eb15p-4, 0x1.fc66cc64a141ep-6, 0x1.47c1d03054dcfp-7,
@@ -91,8 +91,8 @@ FT_INLINE double ft_ndtr_core(double x)
     p = ft_poly7(z, 0x1.9884533d43650p-2, -0x1.1058377e2cc7ep-4, 0x1.46d0429734566p-7,
                  -0x1.37403f4ad870bp-10, 0x1.e42af7b559cffp-14, -0x1.3ce4eeebc71c6p-17,
                  0x1.64aca9387c56bp-21, -0x1.48d7d47ecd724p-25);
-    near = FT_FMA(x, p, 0.5);
-    return a < 0.5625 ? near : y;
+    inner = FT_FMA(x, p, 0.5);
+    return a < 0.5625 ? inner : y;
 }
 FT_TOTAL1(ndtr)
 

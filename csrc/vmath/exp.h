@@ -8,7 +8,7 @@
 #ifndef FT_VMATH_EXP_H
 #define FT_VMATH_EXP_H
 
-#include "tools.h"
+#include "poly.h"
 
 #define FT_LN2_HI 0x1.62e42feep-1
 #define FT_LN2_LO 0x1.a39ef35793c76p-33

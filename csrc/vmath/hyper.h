@@ -66,8 +66,8 @@ FT_INLINE double ft_arcsinh_core(double x)
     double a = fabs(x), b = ft_at_most(a, 0x1p60);
     double q = b / (1.0 + sqrt(FT_FMA(b, b, 1.0)));
     double w = FT_FMA(a, q, a), dw = FT_FMA(a, q, a - w);
-    int far = a > 0x1p60;
-    double y = ft_log1p_of_sum(far ? a : w, far ? 0.0 : dw, far ? 1.0 : 0.0);
+    int beyond = a > 0x1p60;
+    double y = ft_log1p_of_sum(beyond ? a : w, beyond ? 0.0 : dw, beyond ? 1.0 : 0.0);
     return a < 0x1p-28 ? x : ft_with_sign(y, x);
 }
 FT_TOTAL1(arcsinh)
@@ -77,8 +77,8 @@ FT_INLINE double ft_arccosh_core(double x)
 {
     double t = x - 1.0, b = ft_at_most(t, 0x1p60);
     double s = sqrt(FT_FMA(b, b, 2 * b)), w = s + b, dw = (s - w) + b;
-    int far = x > 0x1p60;
-    double y = ft_log1p_of_sum(far ? x : w, far ? 0.0 : dw, far ? 1.0 : 0.0);
+    int beyond = x > 0x1p60;
+    double y = ft_log1p_of_sum(beyond ? x : w, beyond ? 0.0 : dw, beyond ? 1.0 : 0.0);
     return x < 1.0 ? (double)NAN : y;
 }
 FT_TOTAL1(arccosh)

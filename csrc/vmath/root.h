@@ -2,7 +2,7 @@
 #ifndef FT_VMATH_ROOT_H
 #define FT_VMATH_ROOT_H
 
-#include "tools.h"
+#include "poly.h"
 
 /* |x| = m·8^q with m in [1, 8).  A polynomial gives s = m^(-1/3) to 2^-8.4 and h = 1 - m·s³ its defect:
  * s·(1 - h)^(-1/3) by series is good to 2^-43, and a Newton step on y = m·s² to the last bit. */
@@ -30,11 +30,11 @@ FT_INLINE double ft_cbrt_core(double x)
 }
 FT_TOTAL1(cbrt)
 
-/* The square of the larger must be normal and finite. */
+/* The square of the larger must be 0 or normal and finite. */
 FT_INLINE int ft_hypot_easy(double a, double b)
 {
     double x = fabs(a), y = fabs(b), m = x > y ? x : y;
-    return (m < 0x1p510) & (m > 0x1p-480);
+    return ((m < 0x1p510) & (m > 0x1p-480)) | (m == 0);
 }
 FT_INLINE double ft_hypot_core(double a, double b) { return sqrt(FT_FMA(a, a, b * b)); }
 FT_PARTLY2(hypot, hypot)

@@ -1,4 +1,4 @@
-/* Tools of vmath: bit casts, fused multiply-add, polynomials, and the three-function form.
+/* Tools of vmath: bit casts, fused multiply-add, and the form of three functions.
  *
  * All of it is straight-line C.  A select is `c ? a : b` on values already computed, integers are only
  * added, shifted and masked, and no int64 is ever converted to double: so the loop around it vectorises
@@ -37,7 +37,8 @@
 FT_INLINE uint64_t ft_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
 FT_INLINE double ft_double(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 
-/* Lets a NaN in x through.  gcc clones what follows for the constant, so a select at the end is cheaper. */
+/* Lets a NaN through.  Where the garbage beyond c does no harm, a select at the end is cheaper: gcc clones
+ * what follows a select for its constant. */
 FT_INLINE double ft_at_most(double x, double c) { return x > c ? c : x; }
 
 FT_INLINE double ft_with_sign(double x, double sign)          /* x >= 0 */
@@ -69,153 +70,8 @@ FT_INLINE double ft_power_of_two(double t, int e)
     return ft_double((ft_bits(t) << 52) + ((uint64_t)(1023 + e) << 52));
 }
 
-/* Polynomials c0 + c1·x + …; Horner up to degree 6, beyond that two chains in z = x², because
- * the latency of one long chain would outlast what the processor can overlap. */
-FT_INLINE double ft_poly1(double x, double c0, double c1)
-{
-    return FT_FMA(x, c1, c0);
-}
-FT_INLINE double ft_poly2(double x, double c0, double c1, double c2)
-{
-    return FT_FMA(x, ft_poly1(x, c1, c2), c0);
-}
-FT_INLINE double ft_poly3(double x, double c0, double c1, double c2, double c3)
-{
-    return FT_FMA(x, ft_poly2(x, c1, c2, c3), c0);
-}
-FT_INLINE double ft_poly4(double x, double c0, double c1, double c2, double c3, double c4)
-{
-    return FT_FMA(x, ft_poly3(x, c1, c2, c3, c4), c0);
-}
-FT_INLINE double ft_poly5(double x, double c0, double c1, double c2, double c3, double c4, double c5)
-{
-    return FT_FMA(x, ft_poly4(x, c1, c2, c3, c4, c5), c0);
-}
-FT_INLINE double ft_poly6(double x, double c0, double c1, double c2, double c3, double c4, double c5, double c6)
-{
-    return FT_FMA(x, ft_poly5(x, c1, c2, c3, c4, c5, c6), c0);
-}
-FT_INLINE double ft_poly7(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly3(z, c1, c3, c5, c7),
-                  ft_poly3(z, c0, c2, c4, c6));
-}
-FT_INLINE double ft_poly8(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly3(z, c1, c3, c5, c7),
-                  ft_poly4(z, c0, c2, c4, c6, c8));
-}
-FT_INLINE double ft_poly9(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly4(z, c1, c3, c5, c7, c9),
-                  ft_poly4(z, c0, c2, c4, c6, c8));
-}
-FT_INLINE double ft_poly10(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly4(z, c1, c3, c5, c7, c9),
-                  ft_poly5(z, c0, c2, c4, c6, c8, c10));
-}
-FT_INLINE double ft_poly11(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly5(z, c1, c3, c5, c7, c9, c11),
-                  ft_poly5(z, c0, c2, c4, c6, c8, c10));
-}
-FT_INLINE double ft_poly12(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly5(z, c1, c3, c5, c7, c9, c11),
-                  ft_poly6(z, c0, c2, c4, c6, c8, c10, c12));
-}
-FT_INLINE double ft_poly13(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly6(z, c1, c3, c5, c7, c9, c11, c13),
-                  ft_poly6(z, c0, c2, c4, c6, c8, c10, c12));
-}
-FT_INLINE double ft_poly14(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13, double c14)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly6(z, c1, c3, c5, c7, c9, c11, c13),
-                  ft_poly7(z, c0, c2, c4, c6, c8, c10, c12, c14));
-}
-FT_INLINE double ft_poly15(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13, double c14, double c15)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly7(z, c1, c3, c5, c7, c9, c11, c13, c15),
-                  ft_poly7(z, c0, c2, c4, c6, c8, c10, c12, c14));
-}
-FT_INLINE double ft_poly16(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13, double c14, double c15, double c16)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly7(z, c1, c3, c5, c7, c9, c11, c13, c15),
-                  ft_poly8(z, c0, c2, c4, c6, c8, c10, c12, c14, c16));
-}
-FT_INLINE double ft_poly17(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13, double c14, double c15, double c16, double c17)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly8(z, c1, c3, c5, c7, c9, c11, c13, c15, c17),
-                  ft_poly8(z, c0, c2, c4, c6, c8, c10, c12, c14, c16));
-}
-FT_INLINE double ft_poly18(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13, double c14, double c15, double c16, double c17, double c18)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly8(z, c1, c3, c5, c7, c9, c11, c13, c15, c17),
-                  ft_poly9(z, c0, c2, c4, c6, c8, c10, c12, c14, c16, c18));
-}
-FT_INLINE double ft_poly19(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13, double c14, double c15, double c16, double c17, double c18,
-                            double c19)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly9(z, c1, c3, c5, c7, c9, c11, c13, c15, c17, c19),
-                  ft_poly9(z, c0, c2, c4, c6, c8, c10, c12, c14, c16, c18));
-}
-FT_INLINE double ft_poly20(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13, double c14, double c15, double c16, double c17, double c18,
-                            double c19, double c20)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly9(z, c1, c3, c5, c7, c9, c11, c13, c15, c17, c19),
-                  ft_poly10(z, c0, c2, c4, c6, c8, c10, c12, c14, c16, c18, c20));
-}
-FT_INLINE double ft_poly21(double x, double c0, double c1, double c2, double c3, double c4, double c5,
-                            double c6, double c7, double c8, double c9, double c10, double c11, double
-                            c12, double c13, double c14, double c15, double c16, double c17, double c18,
-                            double c19, double c20, double c21)
-{
-    double z = x * x;
-    return FT_FMA(x, ft_poly10(z, c1, c3, c5, c7, c9, c11, c13, c15, c17, c19, c21),
-                  ft_poly10(z, c0, c2, c4, c6, c8, c10, c12, c14, c16, c18, c20));
-}
-
-/* The three functions of a name.  TOTAL: core is right for every input.  PARTLY: it is where easy says
- * so, and `rest` does the others. */
+/* The three functions of a name.  TOTAL: core is right for every input.  PARTLY: where easy says so, and
+ * `rest` does the others. */
 #define FT_TOTAL1(name)                                                                             \
     static inline int    ft_##name##_easy(double x) { (void)x; return 1; }                          \
     static inline double ft_##name(double x)        { return ft_##name##_core(x); }

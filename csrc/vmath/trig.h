@@ -7,7 +7,7 @@
 #ifndef FT_VMATH_TRIG_H
 #define FT_VMATH_TRIG_H
 
-#include "tools.h"
+#include "poly.h"
 
 /* No double below it comes so near a multiple of pi/2 that what is cut off pi would show. */
 #define FT_TRIG_LIMIT 0x1p22
@@ -50,16 +50,16 @@ FT_INLINE double ft_sin_shifted(double x, uint64_t quarter)
     return ft_double(ft_bits(ft_select(0 - (n & 1), c, s)) ^ (n & 2) << 62);
 }
 
-FT_INLINE int ft_sin_easy(double x) { return fabs(x) <= FT_TRIG_LIMIT; }
+FT_INLINE int ft_sin_easy(double x) { return !(fabs(x) > FT_TRIG_LIMIT); }
 FT_INLINE double ft_sin_core(double x) { return x == 0 ? x : ft_sin_shifted(x, 0); }
 FT_PARTLY1(sin, sin)
 
-FT_INLINE int ft_cos_easy(double x) { return fabs(x) <= FT_TRIG_LIMIT; }
+FT_INLINE int ft_cos_easy(double x) { return !(fabs(x) > FT_TRIG_LIMIT); }
 FT_INLINE double ft_cos_core(double x) { return ft_sin_shifted(x, 1); }
 FT_PARTLY1(cos, cos)
 
 /* tan(r) for even k, -1/tan(r) for odd k. */
-FT_INLINE int ft_tan_easy(double x) { return fabs(x) <= FT_TRIG_LIMIT; }
+FT_INLINE int ft_tan_easy(double x) { return !(fabs(x) > FT_TRIG_LIMIT); }
 FT_INLINE double ft_tan_core(double x)
 {
     double lo, t = FT_FMA(x, 0x1.45f306dc9c883p-1, FT_ROUND);
@@ -79,18 +79,22 @@ FT_INLINE double ft_tan_core(double x)
 FT_PARTLY1(tan, tan)
 
 /* sin(pi x)/(pi x), correct at integers too (NumPy's sin(fl(pi x)) is 4e-17 there).
- * |x| = k + r: (-1)^k·(r/|x|)·sin(pi r)/(pi r), in which pi cancels. */
+ * |x| = k + r: (-1)^k·q·(1 + w), q = r/|x| and w = sin(pi r)/(pi r) - 1, in which pi cancels. */
 FT_INLINE double ft_sinc_core(double x)
 {
-    double a = fabs(x), t = a + 0x1p52, r = a - (t - 0x1p52), z, p, y;
+    double a = fabs(x), t = a + 0x1p52, r = a - (t - 0x1p52), inverse = 1.0 / a, z, p, w, q, rest, y;
     r = a < 0x1p52 ? r : 0.0 * a;
     z = r * r;
-    /* (sin(pi r)/(pi r) - 1) / r²; error 2^-61.6 */
-    p = ft_poly7(z, -0x1.a51a6625307d3p+0, 0x1.9f9cb402bc3f2p-1, -0x1.86a8e4720892cp-3, 0x1.ac6805cbd95cdp-6,
-                 -0x1.3381696c5b7e3p-9, 0x1.37469589b5004p-13, -0x1.d3e3283469b92p-18, 0x1.070e5fbfa1dfdp-22);
-    y = FT_FMA(z, p, 1.0) * (r / a);
+    /* w/r²; error 2^-61.6 of 1 + w */
+    p = ft_poly6(z, 0x1.9f9cb402bc3f2p-1, -0x1.86a8e4720892cp-3, 0x1.ac6805cbd95cdp-6, -0x1.3381696c5b7e3p-9,
+                 0x1.37469589b5004p-13, -0x1.d3e3283469b92p-18, 0x1.070e5fbfa1dfdp-22);
+    w = FT_FMA(z, -0x1.a51a6625307d3p+0, z * z * p);
+    q = r * inverse;
+    p = q * a;
+    rest = ((r - p) - ft_product_rest(q, a, p)) * inverse;
+    y = q + FT_FMA(q, w, rest);
     y = ft_double(ft_bits(y) ^ ft_bits(t) << 63);
-    return a == 0 ? 1.0 : y;
+    return a < 0x1p-30 ? 1.0 : y;
 }
 FT_TOTAL1(sinc)
 

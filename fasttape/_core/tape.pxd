@@ -3,11 +3,13 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from fasttape._core.vm cimport *
 
-cdef struct Block:                  # header of a buffer, 64 bytes before its data
+cdef struct Block:                  # header of a large buffer, 64 bytes before its data
     Block *next
     Block *prev
     int64_t capacity
-    int32_t size_class
+    void *raw
+    int64_t unused[3]
+    int64_t size_class              # the last 8 bytes before the data, as in a small buffer
 
 cdef enum:
     N_CLASSES = 200
@@ -41,7 +43,9 @@ cdef class Tape:
     cdef int32_t pair_b[CONSTANT_CACHE]
     cdef int32_t pair_shape[CONSTANT_CACHE]
     cdef Block in_use               # list head of the buffers that are out
-    cdef Block *free_list[N_CLASSES]
+    cdef void *free_list[N_CLASSES] # by class: large ones linked by their headers, small ones by their data
+    cdef void **slab                # small buffers are cut from slabs, and all given up at once
+    cdef int64_t n_slab, cap_slab, slab_in_use, slab_at
     cdef int64_t bytes_out, bytes_pooled
     cdef ft_instr *instr            # workspace of the plan
     cdef int64_t n_instr, cap_instr

@@ -10,6 +10,11 @@ cdef int64_t KEPT_ENTRIES = 1 << 20         # a tape that grew beyond is trimmed
 cdef int64_t KEPT_BYTES = 64 << 20
 cdef int64_t KEPT_SHAPES = 4096
 
+cdef enum:
+    SMALL = 2048                    # bytes of the largest buffer that is cut from a slab
+    SMALL_CLASSES = 24              # as size_class counts them
+    SLAB = 1 << 18
+
 cdef int64_t live_bytes = 0                 # of buffers and entries, all tapes, for peak_memory()
 cdef int64_t peak_bytes = 0
 
@@ -255,62 +260,121 @@ cdef int size_class(int64_t size, int64_t *capacity) noexcept nogil:
     return k + <int>(capacity[0] // step) - 1
 
 
+cdef inline int64_t capacity_of(int64_t k) noexcept nogil:
+    """The bytes of a buffer of class k, for the small classes: 1 to 8 times 16, then 5 to 8 times 32, ..."""
+    return (k + 1) * 16 if k < 8 else (5 + (k & 3)) << (k // 4 + 3)
+
+
+cdef void *new_small(Tape tape, int64_t capacity) except NULL nogil:
+    cdef char *p
+    if tape.slab_in_use == 0 or tape.slab_at + capacity + 16 > SLAB:
+        if tape.slab_in_use == tape.n_slab:
+            resize(<void **>&tape.slab, &tape.cap_slab, tape.n_slab + 1, sizeof(void *))
+            tape.slab[tape.n_slab] = malloc(SLAB)
+            if tape.slab[tape.n_slab] == NULL:
+                no_memory()
+                return NULL
+            tape.n_slab += 1
+        tape.slab_in_use += 1
+        tape.slab_at = 0
+    p = <char *>tape.slab[tape.slab_in_use - 1] + tape.slab_at + 16
+    tape.slab_at += capacity + 16
+    return p
+
+
+cdef void *new_large(Tape tape, int64_t capacity) except NULL nogil:
+    cdef void *raw = malloc(capacity + 128)
+    cdef Block *b
+    if raw == NULL:
+        no_memory()
+        return NULL
+    b = <Block *>((<size_t>raw + 63) & ~<size_t>63)
+    b.raw = raw
+    b.capacity = capacity
+    return <char *>b + 64
+
+
 cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil:
-    """A buffer of at least `size` bytes, aligned to 64, from the tape's pool or the system."""
+    """A buffer of at least `size` bytes, from the tape's pool or the system."""
     global live_bytes
     cdef int64_t capacity
     cdef int k = size_class(size, &capacity)
-    cdef Block *b = tape.free_list[k]
-    cdef void *raw
-    if b != NULL:
-        tape.free_list[k] = b.next
-        tape.bytes_pooled -= capacity
+    cdef void *data = tape.free_list[k]
+    cdef Block *b
+    if capacity <= SMALL:
+        if data != NULL:
+            tape.free_list[k] = (<void **>data)[0]
+        else:
+            data = new_small(tape, capacity)
+            (<int64_t *>data - 1)[0] = k
     else:
-        raw = malloc(capacity + 192)
-        if raw == NULL:
-            no_memory()
-            return NULL
-        b = <Block *>((<size_t>raw + 127) & ~<size_t>63)
-        (<void **>b - 1)[0] = raw
-        b.capacity = capacity
+        if data != NULL:
+            tape.free_list[k] = (<Block *>(<char *>data - 64)).next
+            tape.bytes_pooled -= capacity
+        else:
+            data = new_large(tape, capacity)
+        b = <Block *>(<char *>data - 64)
         b.size_class = k
-    b.next = tape.in_use.next
-    b.prev = &tape.in_use
-    if b.next != NULL:
-        b.next.prev = b
-    tape.in_use.next = b
+        b.next = tape.in_use.next
+        b.prev = &tape.in_use
+        if b.next != NULL:
+            b.next.prev = b
+        tape.in_use.next = b
+        note_memory(tape)
     tape.bytes_out += capacity
     live_bytes += capacity
-    note_memory(tape)
-    return <char *>b + 64
+    return data
 
 
 cdef void give_buffer(Tape tape, void *data) noexcept nogil:
     """Back to the pool, never to the system: a plan gives back what its instructions still use."""
     global live_bytes
-    cdef Block *b = <Block *>(<char *>data - 64)
-    b.prev.next = b.next
-    if b.next != NULL:
-        b.next.prev = b.prev
-    tape.bytes_out -= b.capacity
-    live_bytes -= b.capacity
-    tape.bytes_pooled += b.capacity
-    b.next = tape.free_list[b.size_class]
-    tape.free_list[b.size_class] = b
+    cdef int64_t k = (<int64_t *>data - 1)[0], capacity
+    cdef Block *b
+    if k < SMALL_CLASSES:
+        capacity = capacity_of(k)
+        (<void **>data)[0] = tape.free_list[k]
+    else:
+        note_memory(tape)
+        b = <Block *>(<char *>data - 64)
+        capacity = b.capacity
+        b.prev.next = b.next
+        if b.next != NULL:
+            b.next.prev = b.prev
+        b.next = <Block *>tape.free_list[k]
+        tape.bytes_pooled += capacity
+    tape.free_list[k] = data
+    tape.bytes_out -= capacity
+    live_bytes -= capacity
+
+
+cdef void give_all(Tape tape) noexcept nogil:
+    """Every buffer back to the pool: the small ones by starting again at the first slab."""
+    global live_bytes
+    while tape.in_use.next != NULL:
+        give_buffer(tape, <char *>tape.in_use.next + 64)
+    live_bytes -= tape.bytes_out
+    tape.bytes_out = 0
+    memset(tape.free_list, 0, SMALL_CLASSES * sizeof(void *))
+    tape.slab_in_use = tape.slab_at = 0
 
 
 cdef void trim_pool(Tape tape, int64_t most) noexcept nogil:
-    """Return the largest free buffers to the system until the pool holds no more than `most` bytes."""
+    """Return memory to the system, the largest free buffers first, until the pool holds no more than
+    `most` bytes in large buffers and as many in slabs. Nothing is in use."""
     cdef int k = N_CLASSES - 1
     cdef Block *b
-    while tape.bytes_pooled > most and k >= 0:
-        b = tape.free_list[k]
-        if b == NULL:
+    while tape.bytes_pooled > most and k >= SMALL_CLASSES:
+        if tape.free_list[k] == NULL:
             k -= 1
             continue
+        b = <Block *>(<char *>tape.free_list[k] - 64)
         tape.free_list[k] = b.next
         tape.bytes_pooled -= b.capacity
-        free((<void **>b - 1)[0])
+        free(b.raw)
+    while tape.n_slab * SLAB > most:
+        tape.n_slab -= 1
+        free(tape.slab[tape.n_slab])
 
 
 cdef class Tape:
@@ -335,20 +399,18 @@ cdef class Tape:
         return 0
 
     def __dealloc__(self):
-        while self.in_use.next != NULL:
-            give_buffer(self, <char *>self.in_use.next + 64)
+        give_all(self)
         trim_pool(self, 0)
         for p in (<size_t>self.t.entry, <size_t>self.t.val, <size_t>self.t.last, <size_t>self.t.shape,
                   <size_t>self.t.view, <size_t>self.t.dims, <size_t>self.t.args, <size_t>self.instr,
                   <size_t>self.step, <size_t>self.active, <size_t>self.ct, <size_t>self.tangent,
-                  <size_t>self.scratch, <size_t>self.member, <size_t>self.dying, <size_t>self.shapes.slot, <size_t>self.views.slot):
+                  <size_t>self.scratch, <size_t>self.slab, <size_t>self.member, <size_t>self.dying, <size_t>self.shapes.slot, <size_t>self.views.slot):
             free(<void *><size_t>p)
 
     cdef int reset(self) except -1:
         """Forget the trace; keep the memory, unless it grew beyond what is worth keeping."""
         note_memory(self)
-        while self.in_use.next != NULL:
-            give_buffer(self, <char *>self.in_use.next + 64)
+        give_all(self)
         trim_pool(self, KEPT_BYTES)
         self.generation += 1
         self.t.n = self.t.n_args = 0

@@ -21,6 +21,7 @@ cnp.import_array()
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() nogil
+    double PyLong_AsDouble(object) except? -1
 
 cdef type np_float64 = np.float64
 cdef tuple OPERANDS = (int, np.ndarray, np.generic, list, tuple)    # looked up once
@@ -191,7 +192,7 @@ cdef object binary(int op, object x, object y):
         elif is_tracer(y):
             b = operand(tape, y, 0)
         elif type(y) is int:
-            b = constant(tape, float(y), tape.t.entry[a].dtype & 1)
+            b = constant(tape, PyLong_AsDouble(y), tape.t.entry[a].dtype & 1)
         elif isinstance(y, OPERANDS):
             b = operand(tape, y, tape.t.entry[a].dtype)
         else:
@@ -202,7 +203,7 @@ cdef object binary(int op, object x, object y):
         if type(x) is float:
             a = constant(tape, <double>x, tape.t.entry[b].dtype & 1)
         elif type(x) is int:
-            a = constant(tape, float(x), tape.t.entry[b].dtype & 1)
+            a = constant(tape, PyLong_AsDouble(x), tape.t.entry[b].dtype & 1)
         elif isinstance(x, OPERANDS):
             a = operand(tape, x, tape.t.entry[b].dtype)
         else:
@@ -221,7 +222,7 @@ cdef object unary(int op, Array x):
 cdef object power(object x, object y):
     cdef double p
     if is_tracer(x) and (type(y) is int or type(y) is float or type(y) is np_float64):
-        p = y
+        p = PyLong_AsDouble(y) if type(y) is int else y
         if p == 2.0:
             return unary(OP_square, x)
         if p == 1.0:
@@ -845,12 +846,16 @@ cdef class Array:
     def fill(self, value): self[...] = value
 
     # -- NumPy's protocols
-    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        cdef object result
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, where=True, axis=0, keepdims=False, dtype=None,
+                        casting=None, order=None, subok=None, initial=None, signature=None, axes=None):
         op = UFUNCS.get(ufunc)
-        if kwargs or method != "__call__" or op is None or out is not None:
-            return uncommon_ufunc(ufunc, method, inputs, out, kwargs)
-        return apply_ufunc(op, inputs)
+        if op is not None and method == "__call__" and out is None and where is True and dtype is None \
+                and signature is None and axes is None:
+            return apply_ufunc(op, inputs)
+        extras = [key for key, value, default in (("where", where, True), ("dtype", dtype, None), ("axes", axes, None),
+                                                  ("initial", initial, None), ("signature", signature, None))
+                  if value is not default]
+        return uncommon_ufunc(ufunc, method, inputs, out, axis, keepdims, extras)
 
     def __array_function__(self, func, types, args, kwargs):
         own = FUNCTIONS.get(func)
@@ -962,32 +967,23 @@ cdef object apply_ufunc(int op, tuple inputs):
     return binary(op, inputs[0], inputs[1])
 
 
-cdef object uncommon_ufunc(object ufunc, str method, tuple inputs, object out, dict kwargs):
+cdef object uncommon_ufunc(object ufunc, str method, tuple inputs, object out, object axis, object keepdims, list extras):
     name = ufunc.__name__
+    if extras:
+        raise TypeError(f"fasttape: np.{name} of a traced value does not take {', '.join(extras)}=; "
+                        f"use np.where or astype instead")
     if method == "reduce" and ufunc in REDUCTIONS and out is None:
-        kwargs = dict(kwargs)
-        axis = kwargs.pop("axis", 0)
-        return getattr(inputs[0], REDUCTIONS[ufunc])(axis=axis, **kwargs)
+        return getattr(inputs[0], REDUCTIONS[ufunc])(axis=axis, keepdims=keepdims)
     if method != "__call__":
         raise TypeError(f"fasttape: np.{name}.{method} of a traced value is not supported; write it with the "
                         f"operators and np.sum")
-    if out is not None:
-        if not isinstance(out[0], Array):
-            raise TypeError(f"fasttape: np.{name} cannot write a traced result into a plain array (out=); "
-                            f"leave out= away, or make the array with np.zeros_like(x)")
-        result = getattr(ufunc, "__call__")(*inputs, **kwargs)
-        return in_place(out[0], result)
-    for key in ("casting", "order", "subok"):
-        kwargs.pop(key, None)
-    if kwargs.get("where", True) is True:
-        kwargs.pop("where", None)
-    if kwargs:
-        raise TypeError(f"fasttape: np.{name} of a traced value does not take {', '.join(kwargs)}=; "
-                        f"use np.where or astype instead")
     if ufunc not in UFUNCS:
         raise TypeError(f"fasttape: np.{name} of a traced value is not supported; compose it of supported functions "
                         f"(fasttape.numpy lists them), or apply it to stop_gradient(x) if no derivative is wanted")
-    return apply_ufunc(UFUNCS[ufunc], inputs)
+    if not isinstance(out[0], Array):
+        raise TypeError(f"fasttape: np.{name} cannot write a traced result into a plain array (out=); "
+                        f"leave out= away, or make the array with np.zeros_like(x)")
+    return in_place(out[0], apply_ufunc(UFUNCS[ufunc], inputs))
 
 
 cdef int fill_tables() except -1:
