@@ -116,6 +116,7 @@ TEST1(signbit,       copysign(1.0, a) < 0,                       REAL,          
 /* ---- words of the partials that are not NumPy's */
 MAP2(scale,       a == 0 ? 0 : a * b, MUL(D, B), MUL(D, A),      REAL, REAL,     "a*b, exactly 0 where a is 0")
 MAP2(ratio,       a == 0 ? 0 : a / b, DIV(D, B), NEG(DIV(MUL(D, Y), B)), REAL, NONZERO, "a/b, exactly 0 where a is 0")
+MAP3(add_scaled,  c + (a == 0 ? 0 : a * b), MUL(D, B), MUL(D, A), D, REAL, REAL, REAL, "c plus scale(a, b), rounded twice")
 MAP2(share,       a > b ? 1 : a == b ? 0.5 : a < b ? 0 : a + b, NONE, NONE, REAL, REAL, "1 where a wins, 1/2 where a ties with b")
 MAP2(fshare,      (b != b || a > b) ? 1 : a == b ? 0.5 : 0, NONE, NONE, REAL, REAL, "share, a nan always loses")
 MAP1(sqrt0,       sqrt(a),        PICK(Y, DIV(D, ADD(Y, Y)), ZERO), POSITIVE,    "square root with slope 0 at 0: norm and std")

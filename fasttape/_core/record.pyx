@@ -8,6 +8,7 @@ from libc.string cimport memcpy
 cdef int fill_active_operands() except -1:
     cdef int i, k
     for i in range(FT_N_MAP):
+        truth_ops[i] = rows[i].truth
         for k in range(rows[i].arity):
             if not rows[i].truth and rows[i].partial[k][0] != FT_W_END:
                 active_operands[i] |= 1 << k
@@ -27,52 +28,6 @@ cdef int cannot_broadcast(Tape tape, int op, int32_t a, int32_t b) except -1 nog
     with gil:
         raise ValueError(f"{rows[op].name.decode()}: operands could not be broadcast together with shapes "
                          f"{shape_tuple(tape, a)} {shape_tuple(tape, b)}")
-
-
-cdef inline int result_dtype(int op, int f32) noexcept nogil:
-    if rows[op].truth:
-        return FT_B32 if f32 else FT_B64
-    return FT_F32 if f32 else FT_F64
-
-
-cdef inline int32_t finish(Tape tape, int op, int f32, int flags, bint known, int32_t shape, int32_t a,
-                           int32_t b, int32_t c) except -1 nogil:
-    cdef int32_t y = emit(tape, op, result_dtype(op, f32), flags, shape, a, b, c)
-    cdef double v
-    if known and shape == 0:
-        v = machine.scalar(op, tape.t.val[a].f, tape.t.val[b].f, tape.t.val[c].f)
-        tape.t.val[y].f = <float>v if f32 else v
-        tape.t.entry[y].flags |= FT_DONE
-    return y
-
-
-cdef int32_t map1(Tape tape, int op, int32_t a) except -1 nogil:
-    """Append y = op(a)."""
-    cdef ft_entry *e = tape.t.entry + a
-    cdef int flags = e.flags & FT_ACTIVE if active_operands[op] else 0
-    return finish(tape, op, e.dtype & 1, flags, e.flags & FT_DONE, e.shape, a, 0, 0)
-
-
-cdef int32_t map2(Tape tape, int op, int32_t a, int32_t b) except -1 nogil:
-    """Append y = op(a, b), broadcast; float32 beside float64 is widened."""
-    cdef ft_entry *ea = tape.t.entry + a
-    cdef ft_entry *eb = tape.t.entry + b
-    cdef int flags
-    cdef int32_t shape
-    if (ea.dtype ^ eb.dtype) & 1:
-        if ea.dtype & 1:
-            a = cast(tape, a, FT_F64)
-        else:
-            b = cast(tape, b, FT_F64)
-        ea = tape.t.entry + a
-        eb = tape.t.entry + b
-    shape = ea.shape
-    if shape != eb.shape:
-        shape = broadcast(tape, shape, eb.shape)
-        if shape < 0:
-            cannot_broadcast(tape, op, ea.shape, eb.shape)
-    flags = (ea.flags if active_operands[op] & 1 else 0) | (eb.flags if active_operands[op] & 2 else 0)
-    return finish(tape, op, ea.dtype & 1, flags & FT_ACTIVE, ea.flags & eb.flags & FT_DONE, shape, a, b, 0)
 
 
 cdef int32_t map3(Tape tape, int op, int32_t a, int32_t b, int32_t c) except -1 nogil:
@@ -101,7 +56,7 @@ cdef int32_t map3(Tape tape, int op, int32_t a, int32_t b, int32_t c) except -1 
         flags |= tape.t.entry[b].flags
     if active_operands[op] & 4:
         flags |= tape.t.entry[c].flags
-    return finish(tape, op, f32, flags & FT_ACTIVE,
+    return append_map(tape, op, f32, flags & FT_ACTIVE,
                   tape.t.entry[a].flags & tape.t.entry[b].flags & tape.t.entry[c].flags & FT_DONE, shape, a, b, c)
 
 

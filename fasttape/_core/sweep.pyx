@@ -90,6 +90,12 @@ cdef int32_t unbroadcast(Tape tape, int64_t lanes, int32_t g, int32_t shape) exc
 
 # ---- the partials of ops.h
 
+cdef inline bint is_one(Tape tape, int32_t a, int32_t b) noexcept nogil:
+    """a is the constant 1, so that scale(a, b) is b, to the bit."""
+    return tape.t.entry[a].op == OP_constant and tape.t.val[a].f == 1.0 \
+        and not (tape.t.entry[a].dtype ^ tape.t.entry[b].dtype) & 1 and tape.t.entry[b].dtype < FT_B64
+
+
 cdef int32_t partial(Tape tape, const uint8_t *code, ft_entry *e, int32_t y, int32_t d) except -1 nogil:
     """Append what a partial column says; returns its node."""
     cdef int32_t stack[16]
@@ -104,7 +110,10 @@ cdef int32_t partial(Tape tape, const uint8_t *code, ft_entry *e, int32_t y, int
             if arity == 1:
                 stack[n] = map1(tape, w, stack[n])
             elif arity == 2:
-                stack[n] = map2(tape, w, stack[n], stack[n + 1])
+                if w == OP_scale and is_one(tape, stack[n], stack[n + 1]):
+                    stack[n] = stack[n + 1]
+                else:
+                    stack[n] = map2(tape, w, stack[n], stack[n + 1])
             else:
                 stack[n] = map3(tape, w, stack[n], stack[n + 1], stack[n + 2])
         elif w == FT_W_D:
@@ -142,6 +151,24 @@ cdef int give(Tape tape, Sweep *s, int32_t node, int32_t g) except -1 nogil:
         g = map2(tape, OP_add, c, g)
     tape.ct[node - s.start] = g
     return 0
+
+
+cdef int32_t add_product(Tape tape, int32_t c, int32_t g) except -1 nogil:
+    """c + g, where g, the last entry, is a product that nothing else reads: one entry for both."""
+    cdef ft_entry *e = tape.t.entry + g
+    if tape.t.entry[c].dtype != e.dtype or tape.t.entry[c].shape != e.shape \
+            or tape.t.entry[e.a].shape != e.shape or tape.t.entry[e.b].shape != e.shape \
+            or tape.t.entry[e.a].dtype != e.dtype or tape.t.entry[e.b].dtype != e.dtype:
+        return map2(tape, OP_add, c, g)
+    e.op = OP_add_scaled
+    e.aux = c
+    e.flags = (e.flags & ~FT_DONE) | (tape.t.entry[c].flags & FT_ACTIVE)
+    if e.shape == 0 and tape.t.entry[c].flags & tape.t.entry[e.a].flags & tape.t.entry[e.b].flags & FT_DONE:
+        tape.t.val[g].f = machine.scalar(OP_add_scaled, tape.t.val[e.a].f, tape.t.val[e.b].f, tape.t.val[c].f)
+        if e.dtype & 1:
+            tape.t.val[g].f = <float>tape.t.val[g].f
+        e.flags |= FT_DONE
+    return g
 
 
 cdef int give_negative(Tape tape, Sweep *s, int32_t node, int32_t g) except -1 nogil:
@@ -194,7 +221,8 @@ cdef int give_region(Tape tape, Sweep *s, int32_t root, int32_t g, int32_t view)
 cdef int pull_elementwise(Tape tape, Sweep *s, int32_t i, ft_entry *e, int32_t d) except -1 nogil:
     cdef int32_t nodes[3]
     cdef int k
-    cdef int32_t g
+    cdef int32_t g, c
+    cdef int64_t before
     cdef const uint8_t *code
     nodes[0] = e.a
     nodes[1] = e.b
@@ -207,7 +235,13 @@ cdef int pull_elementwise(Tape tape, Sweep *s, int32_t i, ft_entry *e, int32_t d
             if code[0] == FT_W_D and code[1] == OP_negative:
                 give_negative(tape, s, nodes[k], d)
             else:
-                give(tape, s, nodes[k], partial(tape, code, e, i, d))
+                before = tape.t.n
+                g = partial(tape, code, e, i, d)
+                c = tape.ct[nodes[k] - s.start]
+                if c >= 0 and g >= before and g == tape.t.n - 1 and tape.t.entry[g].op == OP_scale:
+                    tape.ct[nodes[k] - s.start] = add_product(tape, c, g)
+                else:
+                    give(tape, s, nodes[k], g)
         else:
             g = fit(tape, s.lanes, partial(tape, code, e, i, d), e.shape)
             give(tape, s, nodes[k], unbroadcast(tape, s.lanes, g, shape_of(tape, nodes[k])))

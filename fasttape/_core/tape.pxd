@@ -71,7 +71,7 @@ cdef int32_t intern_shape(Tape tape, int ndim, const int64_t *dims) except -1 no
 cdef int32_t intern_view(Tape tape, int32_t base, int ndim, const int64_t *dims,
                          const int64_t *strides, int64_t offset) except -1 nogil
 cdef int32_t broadcast(Tape tape, int32_t a, int32_t b) except -2 nogil
-cdef int32_t constant(Tape tape, double value, int dtype) except -1 nogil
+cdef int32_t new_constant(Tape tape, double value, int dtype, int slot) except -1 nogil
 cdef int64_t new_args(Tape tape, int64_t n) except -1 nogil
 cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil
 cdef void give_buffer(Tape tape, void *data) noexcept nogil
@@ -94,6 +94,16 @@ cdef inline int32_t emit(Tape tape, int op, int dtype, int flags, int32_t shape,
     e.aux = aux
     tape.t.n += 1
     return <int32_t>(tape.t.n - 1)
+
+cdef inline int32_t constant(Tape tape, double value, int dtype) except -1 nogil:
+    """A scalar constant; one that was recorded lately is found again."""
+    cdef uint64_t bits = (<uint64_t *>&value)[0]
+    cdef int slot = <int>((bits * <uint64_t>0x9E3779B97F4A7C15) >> 58) ^ dtype
+    cdef int32_t node = tape.constant_at[slot]
+    if node < tape.t.n and tape.t.entry[node].op == OP_constant and tape.t.entry[node].dtype == dtype \
+            and (<uint64_t *>&tape.t.val[node])[0] == bits:
+        return node
+    return new_constant(tape, value, dtype, slot)
 
 cdef inline int itemsize(int dtype) noexcept nogil:
     return 4 if dtype == FT_F32 or dtype == FT_B32 else 8

@@ -6,6 +6,21 @@ trace to the next, so that a hot transform asks the system for no memory.
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+cdef extern from *:
+    """
+    /* Ask for huge pages under a large array: a tape that grows is touched once, front to back, and
+     * page faults would cost more than recording. */
+    #if defined(__linux__)
+    #include <sys/mman.h>
+    static void ft_large(void *p, size_t n) {
+        if (n >= (8u << 20)) madvise((void *)(((size_t)p + 4095) & ~(size_t)4095), n - 4096, MADV_HUGEPAGE);
+    }
+    #else
+    static void ft_large(void *p, size_t n) { (void)p; (void)n; }
+    #endif
+    """
+    void ft_large(void *, size_t) nogil
+
 cdef int64_t KEPT_ENTRIES = 1 << 20         # a tape that grew beyond is trimmed when it is reset
 cdef int64_t KEPT_BYTES = 64 << 20
 cdef int64_t KEPT_SHAPES = 4096
@@ -35,6 +50,7 @@ cdef int resize(void **array, int64_t *cap, int64_t want, int64_t size) except -
     p = realloc(array[0], new * size)
     if p == NULL:
         return no_memory()
+    ft_large(p, new * size)
     array[0] = p
     cap[0] = new
     return 0
@@ -218,20 +234,10 @@ cdef int32_t broadcast(Tape tape, int32_t a, int32_t b) except -2 nogil:
     return tape.pair_shape[k]
 
 
-cdef int32_t constant(Tape tape, double value, int dtype) except -1 nogil:
-    """A scalar constant; one that was recorded lately is found again."""
-    cdef uint64_t bits
-    cdef int32_t node
-    cdef int k
-    memcpy(&bits, &value, 8)
-    k = mix(bits, dtype) & (CONSTANT_CACHE - 1)
-    node = tape.constant_at[k]
-    if node < tape.t.n and tape.t.entry[node].op == OP_constant and tape.t.entry[node].dtype == dtype \
-            and memcmp(&tape.t.val[node], &value, 8) == 0:
-        return node
-    node = emit(tape, OP_constant, dtype, FT_DONE, 0, 0, 0, 0)
+cdef int32_t new_constant(Tape tape, double value, int dtype, int slot) except -1 nogil:
+    cdef int32_t node = emit(tape, OP_constant, dtype, FT_DONE, 0, 0, 0, 0)
     tape.t.val[node].f = value
-    tape.constant_at[k] = node
+    tape.constant_at[slot] = node
     return node
 
 
