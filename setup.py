@@ -2,14 +2,17 @@
 per instruction set, chosen at import. Everything else about the package is in pyproject.toml."""
 import glob
 import os
-import platform
+import sysconfig
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-X86_64 = platform.machine().lower() in ("x86_64", "amd64")
+# What is compiled for, which need not be what compiles: "linux-x86_64", "macosx-11.0-arm64", "win-amd64".
+# A universal2 Python on macOS compiles one source for both, so it gets the baseline only.
+PLATFORM = sysconfig.get_platform()
+X86_64 = PLATFORM.endswith("x86_64")        # with the flags below: not win-amd64
 ISA_FLAGS = {
     "avx2": ["-mavx2", "-mfma"],
     "avx512": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
@@ -17,6 +20,7 @@ ISA_FLAGS = {
 C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
            "-fno-strict-aliasing", "-Wall", "-Wextra"]
 CYTHON_FLAGS = ["-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-Wno-unused-function"]
+MSVC_FLAGS = ["/std:c11", "/O2", "/fp:precise"]
 HEADERS = glob.glob("csrc/**/*.h", recursive=True) + ["csrc/vm.c"]
 PXDS = glob.glob("fasttape/_core/*.pxd")
 
@@ -25,7 +29,10 @@ class Build(build_ext):
     """Gives each source its own flags, since an Extension has but one list for all of them."""
 
     def build_extensions(self):
-        if self.compiler.compiler_type != "msvc":
+        if self.compiler.compiler_type == "msvc":
+            for extension in self.extensions:
+                extension.extra_compile_args = MSVC_FLAGS
+        else:
             compile_one = self.compiler._compile
 
             def compile_with_flags(obj, src, ext, cc_args, extra_postargs, pp_opts):
@@ -39,15 +46,13 @@ class Build(build_ext):
 
 
 def kernels():
-    isas = ["baseline"]
-    if X86_64 and os.name != "nt":
-        isas += list(ISA_FLAGS)
+    isas = ["baseline", *ISA_FLAGS] if X86_64 else ["baseline"]
     return ["csrc/rows.c", "csrc/dispatch.c"] + [f"csrc/isa/{isa}.c" for isa in isas]
 
 
 def extensions():
     macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
-    if X86_64 and os.name != "nt":
+    if X86_64:
         macros.append(("FT_X86_64", "1"))
     for path in sorted(glob.glob("fasttape/_core/*.pyx")):
         name = os.path.splitext(path)[0].replace(os.sep, ".")

@@ -105,7 +105,7 @@ CASES = {
     "logaddexp": (logaddexp, [pairs(uniform(0, 2), uniform(0, 2)), pairs(uniform(0, 50), uniform(-50, 50))]),
     "logaddexp2": (logaddexp2, [pairs(uniform(0, 2), uniform(0, 2)), pairs(uniform(0, 50), uniform(-50, 50))]),
 }
-NAMES = [name for name in CASES if name in vm.names()]
+NAMES = [name for name in CASES if name in vm.names()]       # sinc may be no op of its own
 BINARY = ("power", "arctan2", "hypot", "logaddexp", "logaddexp2")
 LIMIT = {"sinc": 2.5}                          # ulp, elsewhere 2
 EACH = 300                                     # points per place
@@ -184,7 +184,7 @@ def numpy_or_limit(name):
     return special.get(name) or getattr(np, name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "sinc"])      # NumPy's is not 0 at integers
 def test_special_values_are_numpys(name, isa):
     if name in BINARY:
         arguments = [x.ravel() for x in np.meshgrid(SPECIAL, SPECIAL)]
@@ -218,6 +218,11 @@ def test_bits_do_not_depend_on_the_neighbours(name, isa):
 def test_odd_and_even(name, sign, isa):
     x = np.abs(common_arguments(name, 300)[0])
     assert (bits(vm.evaluate(name, -x)) == bits(sign * vm.evaluate(name, x))).all()
+
+
+def test_hypot_is_symmetric(isa):
+    a, b = common_arguments("hypot", 300)
+    assert (vm.evaluate("hypot", a, b) == vm.evaluate("hypot", b, -a)).all()
 
 
 def test_results_that_are_doubles_are_exact(isa):

@@ -32,18 +32,14 @@ FT_TOTAL1(erf)
  * n = A + (B + Q·w); the quotient is corrected for what it, n and 1 + b lost in rounding. */
 FT_INLINE double ft_exp_times(double s, double ds, double A, double B, double b)
 {
-    double t, r, c, m, n, y, rest;
+    double t, r, c, m, n, p, y, rest;
     double d = 1.0 + b, inverse = 1.0 / d, lost = (b - d) + 1.0;
     ft_exp_parts(-s, -ds, &t, &r, &c);
     m = FT_FMA(A, r, FT_FMA(B, r, FT_FMA(A + B, c, B)));
     n = A + m;
-    rest = (A - n) + m;
-#if FT_HAS_FMA
     y = n * inverse;
-    rest += FT_FMA(-y, d, n);
-#else
-    y = n / d;
-#endif
+    p = y * d;
+    rest = ((n - p) - ft_product_rest(y, d, p)) + ((A - n) + m);
     return ft_scale(FT_FMA(FT_FMA(-y, lost, rest), inverse, y), t);
 }
 

@@ -14,7 +14,8 @@
 #define FT_LN2_LO 0x1.a39ef35793c76p-33
 #define FT_LOG2E  0x1.71547652b82fep0
 
-/* x + dx = k·ln 2 + r + lo with t = FT_ROUND + k; |x| < 1100, |dx| <= ulp(x).  Without dx pass -0.0. */
+/* x + dx = k·ln 2 + r + lo with t = FT_ROUND + k; |x| < 1100, |dx| < 2^-20.  Without dx pass
+ * -0.0, which changes no sum. */
 FT_INLINE void ft_exp_reduce(double x, double dx, double *t, double *r, double *lo)
 {
     double k, hi, v;

@@ -36,7 +36,11 @@ FT_INLINE int ft_hypot_easy(double a, double b)
     double x = fabs(a), y = fabs(b), m = x > y ? x : y;
     return ((m < 0x1p510) & (m > 0x1p-480)) | (m == 0);
 }
-FT_INLINE double ft_hypot_core(double a, double b) { return sqrt(FT_FMA(a, a, b * b)); }
+FT_INLINE double ft_hypot_core(double a, double b)
+{
+    double x = fabs(a), y = fabs(b), high = x > y ? x : y, low = x > y ? y : x;
+    return sqrt(FT_FMA(high, high, low * low));               /* the same for (b, a) */
+}
 FT_PARTLY2(hypot, hypot)
 
 #endif

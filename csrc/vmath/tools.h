@@ -7,9 +7,14 @@
 #ifndef FT_VMATH_TOOLS_H
 #define FT_VMATH_TOOLS_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 2
+#error "vmath: doubles must be computed as doubles; on 32-bit x86 compile with -msse2 -mfpmath=sse"
+#endif
 
 #if defined(__GNUC__)
 #define FT_INLINE static inline __attribute__((always_inline))

@@ -41,21 +41,60 @@ cdef inline bint is_tracer(object x) noexcept:
     return type(x) is Scalar or isinstance(x, Array)
 
 
+cdef extern from *:
+    """
+    /* Dead numbers wait here, with no tape and no base, to be used again: a traced loop makes and
+     * drops one per operation. Not for free-threaded Python, where two threads could take the same. */
+    #ifdef Py_GIL_DISABLED
+    #define FT_DEAD 0
+    #else
+    #define FT_DEAD 1024
+    #endif
+    static PyObject *ft_dead[FT_DEAD + 1];
+    static int ft_n_dead = 0;
+    static inline PyObject *ft_revive(void) {
+        PyObject *o = ft_dead[--ft_n_dead];
+        _Py_NewReference(o);
+        return o;
+    }
+    """
+    enum:
+        FT_DEAD
+    PyObject *ft_dead[1]
+    int ft_n_dead
+    object ft_revive()
+
+
+cdef inline Scalar new_scalar(Tape tape, int32_t node):
+    """A tracer for a known number on a tape that forgets nothing: it need not be listed."""
+    cdef Scalar x
+    if ft_n_dead > 0:
+        x = <Scalar>ft_revive()
+    else:
+        x = <Scalar>Scalar.__new__(Scalar)
+    x.tape = tape
+    x.generation = tape.generation
+    x.node = node
+    x.listed = False
+    return x
+
+
 cdef Array wrap(Tape tape, int32_t node):
     """A tracer for a node. It joins the tape's list of live tracers if it may have to be computed or
     renamed: a number that is known, on a tape that forgets nothing, will not."""
     cdef Array x
     cdef ft_entry *e = tape.t.entry + node
     if e.shape == 0:
-        x = <Array>Scalar.__new__(Scalar)
+        x = <Array>new_scalar(tape, node)
+        if e.flags & FT_DONE and not tape.forgets:
+            return x
     else:
         x = <Array>Array.__new__(Array)
-    x.tape = tape
-    x.generation = tape.generation
-    x.node = node
-    if e.shape == 0 and e.flags & FT_DONE and not tape.forgets:
-        return x
+        x.tape = tape
+        x.generation = tape.generation
+        x.node = node
     x.listed = True
+    x.prev = NULL
     x.next = tape.tracers
     if tape.tracers != NULL:
         (<Array><PyObject *>tape.tracers).prev = <void *>x
@@ -180,10 +219,52 @@ cdef object inactive_value(Array x, str what, str remedy):
 
 # ---- operators
 
+cdef inline double arithmetic(int op, double a, double b) noexcept:
+    """The table's values of the four commonest ops, without a call."""
+    if op == OP_add:
+        return a + b
+    if op == OP_multiply:
+        return a * b
+    if op == OP_subtract:
+        return a - b
+    return a / b if op == OP_divide else machine.scalar(op, a, b, 0.0)
+
+
+cdef inline bint plain_number(Tape tape, int32_t node) noexcept:
+    """A known float64."""
+    return tape.t.entry[node].shape == 0 and tape.t.entry[node].flags & FT_DONE and tape.t.entry[node].dtype == FT_F64
+
+
+cdef object binary_numbers(int op, Tape tape, int32_t a, int32_t b):
+    """The path of a loop over scalars: float64 operands whose values are known."""
+    cdef int32_t y
+    cdef int flags = FT_DONE | ((tape.t.entry[a].flags | tape.t.entry[b].flags) & FT_ACTIVE
+                                if active_operands[op] == 3 else 0)
+    y = emit(tape, op, FT_B64 if truth_ops[op] else FT_F64, flags, 0, a, b, 0)
+    tape.t.val[y].f = arithmetic(op, tape.t.val[a].f, tape.t.val[b].f)
+    return new_scalar(tape, y)
+
+
 cdef object binary(int op, object x, object y):
     cdef Tape tape
     cdef int32_t a, b
     cdef Array z
+    if type(x) is Scalar:
+        tape = (<Scalar>x).tape
+        if not tape.forgets and (active_operands[op] == 3 or truth_ops[op]):
+            a = node_of(<Scalar>x)
+            if plain_number(tape, a):
+                if type(y) is float:
+                    return binary_numbers(op, tape, a, constant(tape, <double>y, FT_F64))
+                if type(y) is Scalar and (<Scalar>y).tape is tape and (<Scalar>y).generation == tape.generation \
+                        and plain_number(tape, (<Scalar>y).node):
+                    return binary_numbers(op, tape, a, (<Scalar>y).node)
+    elif type(x) is float and type(y) is Scalar:
+        tape = (<Scalar>y).tape
+        if not tape.forgets and (active_operands[op] == 3 or truth_ops[op]):
+            b = node_of(<Scalar>y)
+            if plain_number(tape, b):
+                return binary_numbers(op, tape, constant(tape, <double>x, FT_F64), b)
     if is_tracer(x):
         tape = (<Array>x).tape
         a = node_of(<Array>x)
@@ -929,6 +1010,11 @@ cdef void dealloc_array(PyObject *o) noexcept:
 cdef void dealloc_scalar(PyObject *o) noexcept:
     if (<Array>o).listed:
         leave_list(o)
+    if ft_n_dead < FT_DEAD and (<Array>o).base is None:
+        (<Array>o).tape = None
+        ft_dead[ft_n_dead] = o
+        (&ft_n_dead)[0] += 1
+        return
     free_scalar(o)
 
 
