@@ -5,7 +5,7 @@ NumPy cannot hand over. Each takes NumPy's arguments; what it does not take is r
 """
 import numpy as np
 
-from fasttape._core.tracer import FUNCTIONS, apply, assemble, broadcast_to, full, is_traced, value
+from fasttape._core.tracer import FUNCTIONS, apply, broadcast_to, full, is_traced, join, value
 
 
 def implements(*functions):
@@ -94,45 +94,20 @@ def atleast_1d(*arrays):
 
 # ---- joining
 
-def _axis(axis, n, name):
-    if not -n <= axis < n:
-        raise np.exceptions.AxisError(axis, n, name)
-    return axis % n
-
-
 @implements(np.concatenate)
 def concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
-    _refuse("concatenate", out=out, dtype=dtype)
-    arrays = list(arrays)
+    if out is not None or dtype is not None:
+        _refuse("concatenate", out=out, dtype=dtype)
     if axis is None:
-        arrays, axis = [np.ravel(x) for x in arrays], 0
-    shapes = [np.shape(x) for x in arrays]
-    if any(len(s) == 0 for s in shapes):
-        raise ValueError("zero-dimensional arrays cannot be concatenated")
-    axis = _axis(axis, len(shapes[0]), "concatenate")
-    for k, s in enumerate(shapes):
-        if len(s) != len(shapes[0]) or s[:axis] + s[axis + 1:] != shapes[0][:axis] + shapes[0][axis + 1:]:
-            raise ValueError(f"concatenate: along axis {axis}, array 0 has shape {shapes[0]} and array {k} shape {s}")
-    regions, end = [], 0
-    for s in shapes:
-        regions.append((slice(None),) * axis + (slice(end, end + s[axis]),))
-        end += s[axis]
-    return assemble(arrays, regions, shapes[0][:axis] + (end,) + shapes[0][axis + 1:])
+        return join([np.ravel(x) for x in arrays], 0, False, "concatenate")
+    return join(list(arrays), axis, False, "concatenate")
 
 
 @implements(np.stack)
 def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
-    _refuse("stack", out=out, dtype=dtype)
-    arrays = list(arrays)
-    if not arrays:
-        raise ValueError("need at least one array to stack")
-    shapes = {np.shape(x) for x in arrays}
-    if len(shapes) != 1:
-        raise ValueError("all input arrays must have the same shape")
-    inner = shapes.pop()
-    axis = _axis(axis, len(inner) + 1, "stack")
-    regions = [(slice(None),) * axis + (k,) for k in range(len(arrays))] if inner else list(range(len(arrays)))
-    return assemble(arrays, regions, inner[:axis] + (len(arrays),) + inner[axis:])
+    if out is not None or dtype is not None:
+        _refuse("stack", out=out, dtype=dtype)
+    return join(list(arrays), axis, True, "stack")
 
 
 @implements(np.vstack)

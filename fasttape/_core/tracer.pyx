@@ -1150,54 +1150,90 @@ def full(Array like, shape, double value, dtype=None):
     return wrap(like.tape, fill(like.tape, value, code, intern_shape(like.tape, len(shape), dims)))
 
 
-def assemble(list pieces, list regions, tuple shape):
-    """An array of the given shape tiled by the pieces; a region is a basic index of it."""
+cdef int unlike(str name, int axis, int k, object a, object b) except -1:
+    raise ValueError(f"{name}: along axis {axis}, array 0 has shape {a} and array {k} has shape {b}; they must agree "
+                     f"in all other axes")
+
+
+def join(list pieces, object axis, bint stacked, str name):
+    """Concatenate along an axis, or stack along a new one. At least one piece is traced."""
     cdef Tape tape = None
+    cdef int like = FT_F64, f32 = 1, flags = 0, ndim, own, k, j, place
+    cdef int64_t n = len(pieces), at, i, end = 0, step = 1, step_at_axis
+    cdef int32_t node, id, view
     cdef int64_t dims[FT_MAX_DIMS]
-    cdef Region r, whole_region
-    cdef int64_t at, n = len(pieces), step = 1
-    cdef int k, f32 = 1, like = FT_F64
-    cdef int32_t id, node, flags = 0, view
-    cdef bint scalars = True
+    cdef int64_t strides[FT_MAX_DIMS]
+    cdef int64_t extent[FT_MAX_DIMS]
+    cdef int64_t along[FT_MAX_DIMS]
+    cdef int64_t *own_dims
+    cdef bint scalars
     cdef Array y
     for x in pieces:
         if isinstance(x, Array):
             tape = (<Array>x).tape
             like = tape.t.entry[node_of(<Array>x)].dtype & 1
-    nodes = []
-    for x in pieces:
-        node = operand(tape, x, like)
+            break
+    scalars = stacked
+    at = new_args(tape, 1 + 2 * n)
+    for i in range(n):
+        node = operand(tape, pieces[i], like)
         if tape.t.entry[node].dtype >= FT_B64:
             node = cast(tape, node, tape.t.entry[node].dtype & 1)
         f32 &= tape.t.entry[node].dtype & 1
         scalars = scalars and shape_of(tape, node) == 0
-        nodes.append(node)
-    whole_region.ndim = len(shape)
-    whole_region.offset = 0
-    for k in range(len(shape) - 1, -1, -1):
-        dims[k] = whole_region.dims[k] = shape[k]
-        whole_region.strides[k] = step
-        step *= shape[k]
-    id = intern_shape(tape, len(shape), dims)
-    scalars = scalars and len(shape) == 1 and n == step
-    nodes = [cast(tape, node, FT_F32 if f32 else FT_F64) for node in nodes]
-    views = []
-    if not scalars:
-        for region_index in regions:
-            r = whole_region
-            select(&r, region_index)
-            views.append(intern_view(tape, id, r.ndim, r.dims, r.strides, r.offset))
-    at = new_args(tape, 1 + n if scalars else 1 + 2 * n)
+        tape.t.args[at + 1 + 2 * i] = node
+    own = ndim_of(tape, tape.t.args[at + 1])
+    ndim = own + stacked
+    if ndim == 0:
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    place = axis.__index__()
+    if place < -ndim or place >= ndim:
+        raise np.exceptions.AxisError(place, ndim)
+    if place < 0:
+        place += ndim
+    for i in range(n):              # what all share, and the extent along the axis
+        node = tape.t.args[at + 1 + 2 * i]
+        if not f32 and tape.t.entry[node].dtype & 1:
+            node = tape.t.args[at + 1 + 2 * i] = cast(tape, node, FT_F64)
+        flags |= tape.t.entry[node].flags
+        own_dims = dims_of(tape, node)
+        if ndim_of(tape, node) != own:
+            unlike(name, place, i, shape_tuple(tape, shape_of(tape, tape.t.args[at + 1])), shape_tuple(tape, shape_of(tape, node)))
+        j = 0
+        for k in range(ndim):
+            if k == place:
+                end += 1 if stacked else own_dims[j]
+                j += not stacked
+                continue
+            if i == 0:
+                dims[k] = own_dims[j]
+            elif dims[k] != own_dims[j]:
+                unlike(name, place, i, shape_tuple(tape, shape_of(tape, tape.t.args[at + 1])), shape_tuple(tape, shape_of(tape, node)))
+            j += 1
+    dims[place] = end
+    id = intern_shape(tape, ndim, dims)
+    if scalars:
+        for i in range(n):
+            tape.t.args[at + 1 + i] = tape.t.args[at + 1 + 2 * i]
+    else:
+        for k in range(ndim - 1, -1, -1):
+            strides[k] = step
+            step *= dims[k]
+        step_at_axis = strides[place]
+        end = 0
+        for i in range(n):
+            node = tape.t.args[at + 1 + 2 * i]
+            j = 0
+            for k in range(ndim):
+                if k == place and stacked:
+                    continue
+                extent[j] = dims_of(tape, node)[j]
+                along[j] = strides[k]
+                j += 1
+            view = intern_view(tape, id, own, extent, along, end * step_at_axis)
+            tape.t.args[at + 2 + 2 * i] = view
+            end += 1 if stacked else extent[place]
     tape.t.args[at] = <int32_t>n
-    for k in range(n):
-        node = nodes[k]
-        flags |= tape.t.entry[node].flags & FT_ACTIVE
-        if scalars:
-            tape.t.args[at + 1 + k] = node
-        else:
-            tape.t.args[at + 1 + 2 * k] = node
-            view = views[k]
-            tape.t.args[at + 2 + 2 * k] = view
-    y = wrap(tape, emit(tape, OP_pack if scalars else OP_assemble, f32, flags, id, 0, 0, <int32_t>at))
+    y = wrap(tape, emit(tape, OP_pack if scalars else OP_assemble, f32, flags & FT_ACTIVE, id, 0, 0, <int32_t>at))
     after_record(tape)
     return y

@@ -1,0 +1,21 @@
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from typing_extensions import Self
+
+class Row(NamedTuple):
+    k: int
+    operation: str
+    s: float
+    t: float
+    r: float
+
+def table(f: Callable[[Any], Any], x: float) -> list[Row]: ...
+
+class peak_memory:
+    bytes: int
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, *exception: type[BaseException] | BaseException | TracebackType | None
+    ) -> None: ...
