@@ -14,13 +14,15 @@ _Argnum = int | tuple[int, ...]
 _Mode = Literal["auto", "forward", "reverse"]
 
 @overload
-def grad(f: Callable[Concatenate[_X, _P], Any], argnum: Literal[0] = 0) -> Callable[Concatenate[_X, _P], _X]: ...
+def grad(  # type: ignore[overload-overlap]
+    f: Callable[Concatenate[_X, _P], Any], argnum: Literal[0] = 0
+) -> Callable[Concatenate[_X, _P], _X]: ...
 @overload
 def grad(f: Callable[_P, Any], argnum: int) -> Callable[_P, Any]: ...
 @overload
 def grad(f: Callable[_P, Any], argnum: tuple[int, ...]) -> Callable[_P, tuple[Any, ...]]: ...
 @overload
-def value_and_grad(
+def value_and_grad(  # type: ignore[overload-overlap]
     f: Callable[Concatenate[_X, _P], _Y], argnum: Literal[0] = 0
 ) -> Callable[Concatenate[_X, _P], tuple[_Y, _X]]: ...
 @overload

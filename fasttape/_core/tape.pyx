@@ -6,20 +6,9 @@ trace to the next, so that a hot transform asks the system for no memory.
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-cdef extern from *:
-    """
-    /* Ask for huge pages under a large array: a tape that grows is touched once, front to back, and
-     * page faults would cost more than recording. */
-    #if defined(__linux__)
-    #include <sys/mman.h>
-    static void ft_large(void *p, size_t n) {
-        if (n >= (8u << 20)) madvise((void *)(((size_t)p + 4095) & ~(size_t)4095), n - 4096, MADV_HUGEPAGE);
-    }
-    #else
-    static void ft_large(void *p, size_t n) { (void)p; (void)n; }
-    #endif
-    """
-    void ft_large(void *, size_t) nogil
+cdef extern from "memory.h" nogil:
+    void *ft_grow_array(void *, size_t, size_t)
+    void ft_free_array(void *, size_t)
 
 cdef int64_t KEPT_ENTRIES = 1 << 20         # a tape that grew beyond is trimmed when it is reset
 cdef int64_t KEPT_BYTES = 64 << 20
@@ -47,13 +36,38 @@ cdef int resize(void **array, int64_t *cap, int64_t want, int64_t size) except -
         return 0
     if new < want:
         new = want
-    p = realloc(array[0], new * size)
+    p = ft_grow_array(array[0], cap[0] * size, new * size)
     if p == NULL:
         return no_memory()
-    ft_large(p, new * size)
     array[0] = p
     cap[0] = new
     return 0
+
+
+cdef void drop(void **array, int64_t *cap, int64_t size) noexcept nogil:
+    """Give up an array that `resize` made."""
+    ft_free_array(array[0], cap[0] * size)
+    array[0] = NULL
+    cap[0] = 0
+
+
+cdef void drop_entries(Tape tape) noexcept nogil:
+    """Give up the arrays that grow with the number of entries."""
+    cdef int64_t cap = tape.t.cap
+    drop(<void **>&tape.t.entry, &cap, sizeof(ft_entry))
+    cap = tape.t.cap
+    drop(<void **>&tape.t.val, &cap, sizeof(ft_value))
+    cap = tape.t.cap
+    drop(<void **>&tape.t.last, &cap, sizeof(int32_t))
+    tape.t.cap = 0
+    drop(<void **>&tape.active, &tape.cap_active, 1)
+    drop(<void **>&tape.ct, &tape.cap_ct, sizeof(int32_t))
+    drop(<void **>&tape.tangent, &tape.cap_tangent, sizeof(int32_t))
+    drop(<void **>&tape.t.args, &tape.t.cap_args, sizeof(int32_t))
+    drop(<void **>&tape.instr, &tape.cap_instr, sizeof(ft_instr))
+    drop(<void **>&tape.step, &tape.cap_step, sizeof(ft_step))
+    drop(<void **>&tape.member, &tape.cap_member, sizeof(int32_t))
+    drop(<void **>&tape.dying, &tape.cap_dying, sizeof(void *))
 
 
 cdef int grow(Tape tape, int64_t more) except -1 nogil:
@@ -407,11 +421,14 @@ cdef class Tape:
     def __dealloc__(self):
         give_all(self)
         trim_pool(self, 0)
-        for p in (<size_t>self.t.entry, <size_t>self.t.val, <size_t>self.t.last, <size_t>self.t.shape,
-                  <size_t>self.t.view, <size_t>self.t.dims, <size_t>self.t.args, <size_t>self.instr,
-                  <size_t>self.step, <size_t>self.active, <size_t>self.ct, <size_t>self.tangent,
-                  <size_t>self.scratch, <size_t>self.slab, <size_t>self.member, <size_t>self.dying, <size_t>self.shapes.slot, <size_t>self.views.slot):
-            free(<void *><size_t>p)
+        drop_entries(self)
+        drop(<void **>&self.t.shape, &self.t.cap_shape, sizeof(ft_shape))
+        drop(<void **>&self.t.view, &self.t.cap_view, sizeof(ft_view))
+        drop(<void **>&self.t.dims, &self.t.cap_dims, sizeof(int64_t))
+        drop(&self.scratch, &self.cap_scratch, 1)
+        drop(<void **>&self.slab, &self.cap_slab, sizeof(void *))
+        free(self.shapes.slot)
+        free(self.views.slot)
 
     cdef int reset(self) except -1:
         """Forget the trace; keep the memory, unless it grew beyond what is worth keeping."""
@@ -436,12 +453,6 @@ cdef class Tape:
         if self.t.n_shape > KEPT_SHAPES or self.t.n_view > KEPT_SHAPES:
             self.clear_tables()
         if self.t.cap > KEPT_ENTRIES:
-            for p in (<size_t>&self.t.entry, <size_t>&self.t.val, <size_t>&self.t.last, <size_t>&self.active,
-                      <size_t>&self.ct, <size_t>&self.tangent, <size_t>&self.t.args, <size_t>&self.instr,
-                      <size_t>&self.step):
-                free((<void **><size_t>p)[0])
-                (<void **><size_t>p)[0] = NULL
-            self.t.cap = self.cap_active = self.cap_ct = self.cap_tangent = 0
-            self.t.cap_args = self.cap_instr = self.cap_step = 0
+            drop_entries(self)
             grow(self, 256)
         return 0

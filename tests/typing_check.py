@@ -1,0 +1,71 @@
+"""What a type checker makes of fasttape's public names: read by mypy, never run.
+
+A comment `type: ignore[...]` marks a mistake that must be found; mypy reports it if it is not.
+"""
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_type
+
+import fasttape as ft
+import fasttape.numpy as fnp
+
+Vector = NDArray[np.float64]
+
+
+def cube(x: float) -> float:
+    return x**3
+
+
+def loss(weights: Vector, inputs: Vector, rate: float) -> np.float64:
+    return np.float64(np.sum((inputs @ weights) ** 2) * rate)
+
+
+w, data = np.ones(3), np.ones((2, 3))
+
+# A derivative takes what the function takes; a gradient has the type of its argument.
+assert_type(ft.grad(cube)(2.0), float)
+assert_type(ft.grad(ft.grad(cube))(2.0), float)
+assert_type(ft.grad(loss)(w, data, 0.5), Vector)
+assert_type(ft.grad(loss, argnum=2)(w, data, 0.5), Any)
+assert_type(ft.grad(loss, argnum=(0, 1))(w, data, 0.5), tuple[Any, ...])
+assert_type(ft.value_and_grad(loss)(w, data, 0.5), tuple[np.float64, Vector])
+assert_type(ft.value_and_grad(loss, argnum=(0, 1))(w, data, 0.5), tuple[np.float64, tuple[Any, ...]])
+assert_type(ft.jacobian(loss, mode="forward")(w, data, 0.5), Any)
+assert_type(ft.hessian(loss, argnum=(0, 1))(w, data, 0.5), tuple[tuple[Any, ...], ...])
+assert_type(ft.jvp(cube, 2.0, 1.0), tuple[float, float])
+assert_type(ft.vjp(loss, w, data, 0.5), tuple[np.float64, Callable[[Any], tuple[Any, ...]]])
+assert_type(ft.hvp(cube, 2.0, 1.0), Any)
+assert_type(ft.checkpoint(cube)(2.0), float)
+
+ft.grad(loss)(w)                                # type: ignore[call-arg]
+ft.grad(loss)("w", data, 0.5)                   # type: ignore[arg-type]
+ft.grad(cube, argnum="x")                       # type: ignore[call-overload]
+ft.grad(3.0)                                    # type: ignore[call-overload]
+ft.jacobian(cube, mode="sideways")              # type: ignore[call-overload]
+ft.nonsense                                     # type: ignore[attr-defined]
+
+# Of a lambda nothing is known, and nothing is refused.
+assert_type(ft.grad(lambda x: (x * x).sum())(w), Any)
+
+# Traced values.
+def of_traced(x: ft.Array, k: int) -> ft.Array:
+    assert_type(x.shape, tuple[int, ...])
+    assert_type(x[k] * 2.0 + np.ones(3) @ x.T - 1, ft.Array)
+    assert_type((x > 0) & (x < 1), ft.Array)
+    x[1:] += x[:-1]
+    ft.Array().fill("x")
+    x.sum(axis="rows")                          # type: ignore[arg-type]
+    return x.sum(axis=0, keepdims=True)
+
+
+# The rest.
+assert_type(ft.table(cube, 3.0)[0].r, float)
+with ft.peak_memory() as memory:
+    assert_type(memory.bytes, int)
+assert_type(ft.stop_gradient(2.0), float)
+assert_type(ft.special.erf(w), Any)
+assert_type(fnp.supported(), list[str])
+assert_type(fnp.zeros(3), Vector)
