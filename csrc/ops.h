@@ -41,7 +41,7 @@ MAP1(square,      a * a,          MUL(D, ADD(A, A)),             REAL,          
 MAP1(reciprocal,  1 / a,          NEG(MUL(D, MUL(Y, Y))),        NONZERO,        "1/a")
 MAP1(sqrt,        sqrt(a),        DIV(D, ADD(Y, Y)),             POSITIVE,       "square root; slope inf at 0")
 VEC1(cbrt,                        DIV(D, MUL(THREE, MUL(Y, Y))), NONZERO,        "cube root")
-VEC2(power,       MUL(D, MUL(B, POW(A, SUB(B, ONE)))), MUL(D, MUL(Y, LOG(A))), POSITIVE, REAL, "a to the power b")
+VEC2(power,       PICK(B, MUL(D, MUL(B, POW(A, SUB(B, ONE)))), ZERO), MUL(D, MUL(Y, LOG(A))), POSITIVE, REAL, "a to the power b")
 VEC2(hypot,       MUL(D, DIV(A, Y)), MUL(D, DIV(B, Y)),          NONZERO, NONZERO, "length of (a, b); slope 0 at the origin")
 
 /* ---- exponentials and logarithms */
@@ -88,7 +88,7 @@ MAP2(heaviside,   a != a ? a : a == 0 ? b : a < 0 ? 0 : 1, NONE, MUL(EQUAL(A, ZE
 MAP2(copysign,    copysign(a, b), MUL(MUL(SIGN(A), COPYSIGN(ONE, B)), D), NONE, NONZERO, NONZERO, "magnitude of a, sign of b")
 MAP2(ldexp,       ldexp(a, ft_exponent(b)), LDEXP(D, B), NONE,   REAL, WHOLE,    "a times 2**b")
 MAP3(where,       a != 0 ? b : c, NONE, PICK(A, D, ZERO), PICK(A, ZERO, D), MASK, REAL, REAL, "b where a holds, else c")
-MAP3(clip,        a != a ? a : a < b ? (b > c ? c : b) : a > c ? c : a, PICK(WITHIN(A, B, C), D, ZERO), PICK(LESS(A, B), D, ZERO), PICK(GREATER(A, C), D, ZERO), REAL, LOW, HIGH, "a limited to b..c; slope 1 at a bound")
+MAP3(clip,        a != a ? a : b != b ? b : c != c ? c : a < b ? (b > c ? c : b) : a > c ? c : a, PICK(WITHIN(A, B, C), D, ZERO), PICK(LESS(A, B), D, ZERO), PICK(GREATER(A, C), D, ZERO), REAL, LOW, HIGH, "a limited to b..c; slope 1 at a bound")
 
 /* ---- steps: value without slope */
 MAP1(floor,       floor(a),       NONE,                          OFF,            "largest whole number not above a")

@@ -16,14 +16,39 @@ cnp.import_array()
 
 cdef enum:
     COPIED = 16384                  # bytes up to which an array is copied
+    CHECKED = 1 << 21               # bytes up to which a held array is compared whole at the end
     SAMPLES = 509                   # elements of a held array that are compared
 
 cdef dict holds = {}                # id of a held array -> [array, how many traces hold it]
 
 
 cdef object sample(cnp.ndarray x):
+    """What tells a held array from a changed one: a checksum of it all, or of a sample where it is so
+    large that reading it twice would cost as much as computing with it."""
+    if cnp.PyArray_NBYTES(x) <= CHECKED:
+        return checksum(<const uint64_t *>cnp.PyArray_DATA(x), cnp.PyArray_NBYTES(x) // 8)
     flat = x.reshape(-1) if cnp.PyArray_IS_C_CONTIGUOUS(x) else x.T.reshape(-1)
     return flat[::max(1, x.size // SAMPLES)].tobytes()
+
+
+cdef uint64_t checksum(const uint64_t *p, int64_t n) noexcept:
+    """Of eight interleaved streams, so that it runs at the speed of memory."""
+    cdef uint64_t h[8]
+    cdef uint64_t total = 0
+    cdef int64_t i
+    cdef int j
+    for j in range(8):
+        h[j] = j
+    for i in range(0, n - 7, 8):
+        for j in range(8):
+            h[j] = (h[j] ^ p[i + j]) * <uint64_t>0x9E3779B97F4A7C15
+            h[j] ^= h[j] >> 32
+    for i in range(n - n % 8, n):
+        h[i & 7] = (h[i & 7] ^ p[i]) * <uint64_t>0x9E3779B97F4A7C15
+    for j in range(8):
+        total = (total ^ h[j]) * <uint64_t>0x9E3779B97F4A7C15
+        total ^= total >> 29
+    return total
 
 
 cdef int hold(Tape tape, cnp.ndarray x) except -1:
@@ -47,11 +72,23 @@ cdef int hold(Tape tape, cnp.ndarray x) except -1:
     return 0
 
 
-cdef int unlock(Tape tape) except -1:
-    """Let go of the held arrays. Raises RuntimeError if one was changed meanwhile."""
+cdef int few_axes(int ndim) except -1:
+    if ndim > 32:
+        raise ValueError(f"fasttape: an array has {ndim} axes; at most 32 are supported")
+    return 0
+
+
+cdef int unlock(Tape tape, list keep) except -1:
+    """Let go of the held arrays but those in `keep`. Raises RuntimeError if one was changed meanwhile."""
     cdef cnp.ndarray y
     cdef object changed = None
-    for chain, x, before in tape.locked:
+    cdef list still = []
+    kept = set() if keep is None else {id(x) for x in keep}
+    for hold_ in tape.locked:
+        chain, x, before = hold_
+        if id(x) in kept:
+            still.append(hold_)
+            continue
         if sample(x) != before:
             changed = x
         for entry in chain:
@@ -60,7 +97,7 @@ cdef int unlock(Tape tape) except -1:
                 del holds[id(entry[0])]
                 y = entry[0]
                 cnp.PyArray_ENABLEFLAGS(y, cnp.NPY_ARRAY_WRITEABLE)
-    tape.locked.clear()
+    tape.locked = still
     if changed is not None:
         raise RuntimeError(f"fasttape: an array of shape {changed.shape} that the traced function uses was changed "
                            f"during the trace, through another view of its memory; the result would be wrong. "
@@ -100,6 +137,7 @@ cdef int32_t capture_array(Tape tape, object array, bint argument) except -1:
     cdef bint contiguous = cnp.PyArray_IS_C_CONTIGUOUS(x)
     cdef bint dense = contiguous or cnp.PyArray_IS_F_CONTIGUOUS(x)
     cdef int64_t nbytes = cnp.PyArray_NBYTES(x)
+    few_axes(ndim)
     for k in range(ndim):
         dims[k] = cnp.PyArray_DIMS(x)[k]
         strides[k] = cnp.PyArray_STRIDES(x)[k] // size
@@ -121,9 +159,10 @@ cdef int32_t capture_array(Tape tape, object array, bint argument) except -1:
 
 cdef int32_t capture_places(Tape tape, object index) except -1:
     """A node for an int64 array of places that `take` reads."""
-    cdef cnp.ndarray x = np.ascontiguousarray(index, dtype=np.int64)
+    cdef cnp.ndarray x = np.array(index, dtype=np.int64, order="C", copy=True, ndmin=0)
     cdef int64_t dims[FT_MAX_DIMS]
     cdef int k
+    few_axes(cnp.PyArray_NDIM(x))
     for k in range(cnp.PyArray_NDIM(x)):
         dims[k] = cnp.PyArray_DIMS(x)[k]
     return input_node(tape, FT_I64, intern_shape(tape, cnp.PyArray_NDIM(x), dims), cnp.PyArray_DATA(x), x)

@@ -9,14 +9,11 @@ recording being that of the first.
 Where derivatives of derivatives are wanted (a transform inside another), the region is recorded in
 place, forgetting nothing.
 """
-import numpy as np
-
-from cpython.ref cimport PyObject
 from libc.string cimport memcpy
 
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, cotangent, give, lift_shape
+from fasttape._core.sweep cimport Sweep, cotangent, give
 from fasttape._core.trace cimport begin_pull, current, enter_own, leave, output_node, run_pull
 from fasttape._core.tracer cimport Array, force, node_of, wrap
 
@@ -27,7 +24,8 @@ cdef class Region:
     cdef object f
     cdef tuple args                 # with None where the argument is traced
     cdef dict kwargs
-    cdef list places, nodes         # of the traced arguments: position, node on the outer tape
+    cdef list nodes                 # on the outer tape: what the traced arguments stand for, each once
+    cdef list places                # of the traced arguments: position, which of the nodes
     cdef list imported              # nodes on the outer tape
     cdef int32_t first              # the first of its `call` entries
     cdef list outputs               # position of each call entry's value among the results
@@ -71,6 +69,7 @@ def import_value(Tape tape, Array x):
     """A value of an enclosing trace, used in a checkpointed region that does not take it as argument."""
     cdef Tape outer = tape.parent
     cdef int32_t node
+    cdef Array y
     while outer is not None and outer is not x.tape:
         outer = outer.parent
     if outer is None:
@@ -79,25 +78,42 @@ def import_value(Tape tape, Array x):
     if tape.parent is not x.tape:
         x = import_value(tape.parent, x)
     node = owner(tape.parent, node_of(x))
-    if node not in tape.imports:
-        tape.imports[node] = wrap(tape, lend(tape, tape.parent, node))
-        tape.imported.append(node)
+    if node not in tape.imports:        # the k-th import of a second recording is that of the first
+        if tape.replay is not None:
+            if len(tape.imported) >= len(tape.replay):
+                unlike_before()
+            tape.imported.append(tape.replay[len(tape.imported)])
+        else:
+            tape.imported.append(node)
+        y = wrap(tape, lend(tape, tape.parent, tape.imported[len(tape.imported) - 1]))
+        y.lent = True
+        tape.imports[node] = y
     return tape.imports[node]
 
 
 tracer.importer = import_value
 
 
+cdef int unlike_before() except -1:
+    raise RuntimeError("checkpoint: the function did something else when it was run again for the backward sweep; "
+                       "it must depend on its arguments alone")
+
+
 cdef object record(Tape tape, Tape outer, Region r, list inputs):
-    """Run the region's function on its own tape."""
+    """Run the region's function on its own tape. `inputs` receives a tracer for each of r.nodes."""
     cdef list args = list(r.args)
+    cdef Array x
+    cdef int place
     tape.parent = outer
     tape.imports = {}
     tape.imported = []
-    for place, node in zip(r.places, r.nodes):
+    for node in r.nodes:
         x = wrap(tape, lend(tape, outer, node))
+        x.lent = True
         inputs.append(x)
-        args[place] = x
+        tape.imports[node] = x
+    for place, k in r.places:
+        args[place] = inputs[k]
     return r.f(*args, **r.kwargs)
 
 
@@ -107,15 +123,20 @@ def call(f, tuple args, dict kwargs):
     cdef Region r
     cdef list results, inputs = []
     cdef int32_t y
-    cdef int64_t at
     cdef int k
     if outer is None or outer.depth != 1 or not outer.reversing:
         return f(*args, **kwargs)
     r = Region.__new__(Region)
     r.f = f
     r.kwargs = kwargs
-    r.places = [k for k, x in enumerate(args) if isinstance(x, Array)]
-    r.nodes = [owner(outer, node_of(args[k])) for k in r.places]
+    r.nodes = []
+    r.places = []
+    for k, x in enumerate(args):
+        if isinstance(x, Array):
+            y = owner(outer, node_of(x))
+            if y not in r.nodes:
+                r.nodes.append(y)
+            r.places.append((k, r.nodes.index(y)))
     r.args = tuple([None if isinstance(x, Array) else x for x in args])
     tape = enter_own()
     try:
@@ -141,13 +162,21 @@ def call(f, tuple args, dict kwargs):
     return results if isinstance(result, list) else results[0]
 
 
+cdef int32_t lend_cotangent(Tape tape, Tape outer, Sweep *so, int32_t node) except -1:
+    """A node of `tape` with a cotangent of the outer pull."""
+    cdef int32_t ct = owner(outer, cotangent(outer, so, node))
+    outer.ct[node - so.start] = ct
+    force(outer, ct)
+    return lend(tape, outer, ct)
+
+
 def pull_through(Tape outer, int64_t i, int64_t start, int64_t end, int64_t lanes):
     """Pull through the region whose `call` entry is i: at its first entry, all cotangents are known."""
     cdef Region r = outer.regions[outer.t.entry[i].aux]
     cdef Sweep so, s
     cdef Tape tape
-    cdef list nodes, inputs = [], targets
-    cdef int32_t ct, g, node, old
+    cdef list nodes, inputs = [], targets, made
+    cdef int32_t node, target
     cdef int k
     cdef int64_t n = len(r.outputs)
     if i != r.first:
@@ -161,38 +190,34 @@ def pull_through(Tape outer, int64_t i, int64_t start, int64_t end, int64_t lane
     tape = enter_own()
     try:
         tape.reversing = True
+        tape.replay = r.imported
         s.start = 0
         result = record(tape, outer, r, inputs)
         tape.reversing = False
         results = list(result) if isinstance(result, (tuple, list)) else [result]
-        if [k for k, y_ in enumerate(results) if isinstance(y_, Array)] != r.outputs or len(tape.imported) != len(r.imported):
-            raise RuntimeError("checkpoint: the function did something else when it was run again for the backward sweep; "
-                               "it must depend on its arguments alone")
+        if [k for k, y_ in enumerate(results) if isinstance(y_, Array)] != r.outputs:
+            unlike_before()
+        made = [output_node(tape, results[k], "checkpoint") for k in r.outputs]
+        if len(tape.imported) != len(r.imported):
+            unlike_before()
         targets = r.nodes + r.imported
-        nodes = [(<Array>x).node for x in inputs] + [(<Array>tape.imports[node]).node for node in tape.imported]
+        nodes = [(<Array>x).node for x in inputs]
+        nodes += [(<Array>x).node for x in list(tape.imports.values())[len(r.nodes):]]
         s.end = tape.t.n
         s.lanes = lanes
         begin_pull(tape, &s, nodes)
+        for node, target in zip(nodes, targets):    # go on adding where the outer pull stands
+            if target >= start and outer.active[target - start] and outer.ct[target - start] >= 0:
+                give(tape, &s, node, lend_cotangent(tape, outer, &so, target))
         for k in range(n):
-            if cts[k] < 0:
-                continue
-            ct = cotangent(outer, &so, <int32_t>(i + k))
-            ct = owner(outer, ct)
-            force(outer, ct)
-            g = lend(tape, outer, ct)
-            give(tape, &s, output_node(tape, results[r.outputs[k]], "checkpoint"), g)
+            if cts[k] >= 0:
+                give(tape, &s, made[k], lend_cotangent(tape, outer, &so, <int32_t>(i + k)))
         run_pull(tape, &s)
-        inputs.clear()
-        for k in range(len(nodes)):
-            if tape.ct[nodes[k] - s.start] < 0 or targets[k] < start:
+        for node, target in zip(nodes, targets):
+            if target < start or not outer.active[target - start] or tape.ct[node] < 0:
                 continue
-            g = take_over(outer, tape, cotangent(tape, &s, nodes[k]), OP_input, 0, 0)
-            node = targets[k]
-            old = outer.ct[node - start]
-            give(outer, &so, node, g)
-            if old >= 0 and outer.ct[node - start] != old:
-                ct = outer.ct[node - start]
-                evaluate(outer, &ct, 1)
+            outer.ct[target - start] = take_over(outer, tape, cotangent(tape, &s, node), OP_input, 0, 0)
+        inputs.clear()
     finally:
         leave(tape, outer)
 

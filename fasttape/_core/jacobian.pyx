@@ -24,9 +24,10 @@ def jacobian(f, tuple args, dict kwargs, tuple argnums, str mode, str who):
     try:
         start = tape.t.n
         replace_inputs(tape, call_args, argnums, who, inputs, nodes)
-        tape.reversing = tape.depth == 1 and mode == "reverse"
+        was = tape.reversing
+        tape.reversing = was or (tape.depth == 1 and mode == "reverse")
         result = f(*call_args, **kwargs)
-        tape.reversing = False
+        tape.reversing = was
         y = output_node(tape, result, who)
         end = tape.t.n
         m = size_of(tape, y)

@@ -25,6 +25,9 @@ cdef struct Run:                    # the open run
     int32_t shape                   # -1: none is open
     int64_t size
     int n_load, next_load
+    int n_evicted                   # rows of forgotten loads, which the member in work may still read
+    int32_t evicted[4]
+    int64_t row_bytes
     int32_t load_node[LOADS]
     int32_t load_row[LOADS]
     int n_row, n_free               # scratch rows in all; those not in use
@@ -32,7 +35,6 @@ cdef struct Run:                    # the open run
 
 cdef struct Plan:
     Run run
-    int32_t most_rows
     int64_t row_bytes
     int64_t work
     int32_t free_rows[1024]
@@ -182,7 +184,7 @@ cdef inline void give_row(Plan *plan, int32_t row) noexcept nogil:
 
 
 cdef inline void point_to_row(Plan *plan, ft_step *s, int k, int32_t row) noexcept nogil:
-    s.at[k] = <char *>(<ssize_t>row * FT_BLOCK * 8)
+    s.at[k] = <char *>(<ssize_t>row * plan.run.row_bytes)
     s.step[k] = 0
     s.rows |= 1 << k
 
@@ -204,7 +206,8 @@ cdef int32_t remember_load(Plan *plan, int32_t node) noexcept nogil:
     else:
         k = plan.run.next_load
         plan.run.next_load = (k + 1) % LOADS
-        give_row(plan, plan.run.load_row[k])
+        plan.run.evicted[plan.run.n_evicted] = plan.run.load_row[k]
+        plan.run.n_evicted += 1
     plan.run.load_node[k] = node
     plan.run.load_row[k] = row
     return row
@@ -353,6 +356,9 @@ cdef int plan_member(Tape tape, Plan *plan, int32_t i, int32_t end) except -1 no
         destination(tape, plan, i, end, &s)
         for k in range(arity):
             end_of_row(tape, plan, nodes[k], i)
+    while plan.run.n_evicted:
+        plan.run.n_evicted -= 1
+        give_row(plan, plan.run.evicted[plan.run.n_evicted])
     new_step(tape)[0] = s
     return 0
 
@@ -365,6 +371,8 @@ cdef int close_run(Tape tape, Plan *plan, int32_t end) except -1 nogil:
     cdef ft_entry *e
     if plan.run.shape < 0:
         return 0
+    plan.run.row_bytes = (min(plan.run.size, <int64_t>FT_BLOCK) * 8 + 63) & ~63
+    plan.run.n_evicted = 0
     plan.run.n_load = plan.run.next_load = plan.run.n_row = plan.run.n_free = 0
     for k in range(tape.n_member):
         plan_member(tape, plan, tape.member[k], end)
@@ -372,7 +380,7 @@ cdef int close_run(Tape tape, Plan *plan, int32_t end) except -1 nogil:
     ins.lo = first
     ins.hi = tape.n_step
     ins.n = plan.run.size
-    plan.most_rows = max(plan.most_rows, plan.run.n_row)
+    plan.row_bytes = max(plan.row_bytes, plan.run.n_row * plan.run.row_bytes)
     plan.work += plan.run.size * (tape.n_step - first)
     plan.run.shape = -1
     for k in range(tape.n_member):
@@ -462,7 +470,8 @@ cdef int change_in_place(Tape tape, Plan *plan, int32_t i) except -1 nogil:
     close_run(tape, plan, i)
     e = tape.t.entry + i
     if tape.t.entry[a].op != OP_view and tape.t.entry[a].flags & FT_OWNED and \
-            not tape.t.entry[a].flags & FT_DONE and tape.t.last[a] == i and not e.flags & FT_FIXED:
+            not tape.t.entry[a].flags & FT_DONE and tape.t.last[a] == i and not e.flags & FT_FIXED \
+            and (e.op == OP_add_at or e.op == OP_set_at or root_of(tape, e.b) != a):
         tape.t.entry[a].flags &= ~FT_OWNED
         tape.t.val[i].p = tape.t.val[a].p
         e.flags |= FT_OWNED
@@ -646,14 +655,14 @@ cdef int build(Tape tape, Plan *plan, int32_t first, int32_t top) except -1 nogi
     cdef ssize_t scratch
     tape.n_instr = tape.n_step = tape.n_member = tape.n_dying = 0
     plan.run.shape = -1
-    plan.most_rows = 0
+    plan.row_bytes = 0
     plan.work = 0
     for i in range(first, top + 1):
         if tape.t.entry[i].flags & FT_NEED:
             plan_entry(tape, plan, i)
     close_run(tape, plan, top + 1)
-    if plan.most_rows:              # not from the pool, whose buffers serve other instructions
-        resize(&tape.scratch, &tape.cap_scratch, (plan.most_rows + 1) * FT_BLOCK * 8, 1)
+    if plan.row_bytes:              # not from the pool, whose buffers serve other instructions
+        resize(&tape.scratch, &tape.cap_scratch, plan.row_bytes + 64, 1)
         scratch = (<ssize_t>tape.scratch + 63) & ~63
         for k in range(tape.n_step):
             if tape.step[k].rows:

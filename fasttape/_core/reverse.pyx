@@ -4,7 +4,7 @@ import numpy as np
 from fasttape._core.capture cimport unlock
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, give
+from fasttape._core.sweep cimport Sweep, cotangent, give
 from fasttape._core.tracer cimport Array, node_of, wrap
 from fasttape._core.trace cimport (current, enter, finish, begin_pull, leave, output_node, replace_inputs, run_pull,
                                    set_current, values)
@@ -27,9 +27,10 @@ def value_and_gradient(f, tuple args, dict kwargs, argnums, bint with_value, str
     try:
         s.start = tape.t.n
         replace_inputs(tape, call_args, (argnums,) if single else argnums, who, inputs, nodes)
-        tape.reversing = tape.depth == 1
+        was = tape.reversing
+        tape.reversing = was or tape.depth == 1
         result = f(*call_args, **kwargs)
-        tape.reversing = False
+        tape.reversing = was
         y = output_node(tape, result, who)
         if shape_of(tape, y) != 0:
             if size_of(tape, y) != 1 or ndim_of(tape, y) != 0:
@@ -47,6 +48,10 @@ def value_and_gradient(f, tuple args, dict kwargs, argnums, bint with_value, str
         leave(tape, outer)
 
 
+cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident()
+
+
 cdef class Pullback:
     """The linear map from an output's cotangent to the inputs' cotangents, as `vjp` returns it.
 
@@ -58,18 +63,31 @@ cdef class Pullback:
     cdef list nodes
     cdef int32_t y
     cdef uint32_t generation
-    cdef bint own
+    cdef bint own, busy
     cdef readonly tuple shape
 
     def __call__(self, ct):
         cdef Tape tape = self.tape
-        cdef int32_t seed
-        cdef int64_t n
+        if self.own:
+            tape.thread = PyThread_get_thread_ident()
         if tape.generation != self.generation:
             raise RuntimeError("vjp: this pullback's trace has ended; call it inside the traced function that made it")
         if np.shape(ct) != self.shape:
             raise ValueError(f"vjp: the cotangent has shape {np.shape(ct)}, the function's output {self.shape}")
-        n = tape.t.n
+        if self.busy or tape.broken:
+            raise RuntimeError("vjp: this pullback is in use in another thread; make one in each" if self.busy else
+                               "vjp: this pullback was interrupted while it ran; call vjp again")
+        self.busy = True
+        try:
+            return self.apply(ct)
+        finally:
+            self.busy = False
+
+    cdef tuple apply(self, object ct):
+        cdef Tape tape = self.tape
+        cdef int32_t seed
+        cdef int64_t n = tape.t.n
+        cdef list out
         if isinstance(ct, Array):
             seed = node_of(<Array>ct)
             if (<Array>ct).tape is not tape:
@@ -77,14 +95,17 @@ cdef class Pullback:
                                 "call vjp inside the traced function")
         else:
             seed = output_node(tape, np.asarray(ct, dtype=np.float32 if tape.t.entry[self.y].dtype & 1 else np.float64), "vjp")
-        begin_pull(tape, &self.s, self.nodes)
-        give(tape, &self.s, self.y, seed)
-        run_pull(tape, &self.s)
         try:
-            return tuple(finish(tape, &self.s, self.nodes, []))
+            begin_pull(tape, &self.s, self.nodes)
+            give(tape, &self.s, self.y, cast(tape, seed, tape.t.entry[self.y].dtype))
+            run_pull(tape, &self.s)
+            out = [cotangent(tape, &self.s, <int32_t>node) for node in self.nodes]
+            if self.own:
+                return tuple(values(tape, out))
+            return tuple([wrap(tape, node) for node in out])
         finally:
             if self.own:
-                unlock(tape)
+                unlock(tape, None)
                 truncate(tape, n)
 
     def __dealloc__(self):
@@ -151,7 +172,7 @@ cdef int own_inputs(Tape tape) except -1:
             x = tape.keep[e.b - 1].copy(order="K")
             tape.keep[e.b - 1] = x
             tape.t.val[i].p = <void *><size_t>x.ctypes.data
-    unlock(tape)
+    unlock(tape, None)
     tape.captured.clear()
     return 0
 
@@ -173,10 +194,14 @@ def pullback(f, tuple args, tuple argnums, str who):
         p.generation = tape.generation
         p.shape = shape_tuple(tape, shape_of(tape, p.y))
         if tape.depth > 1:
+            tape.forgets = False        # the pullback knows its nodes by their numbers
             return wrap(tape, p.y), p
         keep_residuals(tape, &p.s, p.nodes, p.y)
         value = values(tape, [p.y])[0]
         own_inputs(tape)
+        tape.generation += 1            # the function's traced values end here, though the tape does not
+        tape.tracers = NULL
+        p.generation = tape.generation
         done = p.own = True
         return value, p
     finally:

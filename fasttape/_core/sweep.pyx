@@ -81,10 +81,10 @@ cdef int32_t unbroadcast(Tape tape, int64_t lanes, int32_t g, int32_t shape) exc
         return g
     for j in range(own):
         if j >= ndim:
-            mask |= 1 << j
+            mask |= <int64_t>1 << j
         elif tape.t.dims[tape.t.shape[shape].at + ndim - 1 - j] == 1 and \
                 dims_of(tape, g)[ndim_of(tape, g) - 1 - j] != 1:
-            mask |= 1 << j
+            mask |= <int64_t>1 << j
     return reshape(tape, reduce(tape, OP_sum, g, mask), want)
 
 
@@ -307,7 +307,7 @@ cdef int32_t extremes(Tape tape, int32_t a, int32_t y, int64_t mask) except -1 n
     cdef int ndim = ndim_of(tape, a)
     cdef int32_t hit = map2(tape, OP_equal, a, keep_axes(tape, y, mask, ndim))
     cdef int32_t count = keep_axes(tape, reduce(tape, OP_sum, hit, mask), mask, ndim)
-    return map2(tape, OP_ratio, hit, count)
+    return map2(tape, OP_divide, hit, count)     # nan throughout where the extreme is nan
 
 
 cdef int32_t part(Tape tape, Sweep *s, int32_t g, int32_t view) except -1 nogil:

@@ -34,6 +34,7 @@ cdef class Tape:
     cdef list regions               # what `call` entries refer to
     cdef Tape parent                # of a checkpointed region's own tape: the trace around it
     cdef dict imports               # node of the parent -> its tracer here
+    cdef list replay                # in a second recording: what the first imported
     cdef list imported              # nodes of the parent, in the order of their first use
     cdef bint reversing             # a one-level reverse trace, in which checkpoints may forget
     cdef bint pushing               # a forward trace pushes tangents before it forgets

@@ -13,6 +13,7 @@ cdef extern from "memory.h" nogil:
 cdef int64_t KEPT_ENTRIES = 1 << 20         # a tape that grew beyond is trimmed when it is reset
 cdef int64_t KEPT_BYTES = 64 << 20
 cdef int64_t KEPT_SHAPES = 4096
+cdef int64_t MOST_BYTES = <int64_t>1 << 48  # beyond any machine's memory
 
 cdef enum:
     SMALL = 2048                    # bytes of the largest buffer that is cut from a slab
@@ -150,12 +151,24 @@ cdef int rehash(Tape tape, Table *table, bint of_views) except -1 nogil:
     return 0
 
 
+cdef int too_large() except -1 nogil:
+    with gil:
+        raise ValueError("fasttape: an array of this shape would have more than 2**45 elements")
+
+
 cdef int32_t intern_shape(Tape tape, int ndim, const int64_t *dims) except -1 nogil:
     """The id of a shape; equal shapes have equal ids, and () is 0."""
     cdef int64_t k, size = 1
     cdef int32_t id
     cdef int i
     cdef ft_shape *s
+    for i in range(ndim):
+        if dims[i] == 0:
+            size = 0
+    for i in range(ndim):
+        if size > 0 and dims[i] > MOST_BYTES // 8 // size:
+            too_large()
+        size *= dims[i]
     if tape.t.n_shape * 2 >= tape.shapes.size:
         rehash(tape, &tape.shapes, False)
     k = hash_ints(ndim, ndim, dims) & (tape.shapes.size - 1)
@@ -173,7 +186,6 @@ cdef int32_t intern_shape(Tape tape, int ndim, const int64_t *dims) except -1 no
     s.at = <int32_t>tape.t.n_dims
     for i in range(ndim):
         tape.t.dims[tape.t.n_dims + i] = dims[i]
-        size *= dims[i]
     s.size = size
     tape.t.n_dims += ndim
     tape.t.n_shape += 1
@@ -318,12 +330,17 @@ cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil:
     """A buffer of at least `size` bytes, from the tape's pool or the system."""
     global live_bytes
     cdef int64_t capacity
-    cdef int k = size_class(size, &capacity)
-    cdef void *data = tape.free_list[k]
+    cdef int k
+    cdef void *data
     cdef Block *b
+    if size > MOST_BYTES:
+        no_memory()
+        return NULL
+    k = size_class(size, &capacity)
+    data = tape.free_list[k]
     if capacity <= SMALL:
         if data != NULL:
-            tape.free_list[k] = (<void **>data)[0]
+            tape.free_list[k] = (<void **>data - 2)[0]
         else:
             data = new_small(tape, capacity)
             (<int64_t *>data - 1)[0] = k
@@ -353,7 +370,7 @@ cdef void give_buffer(Tape tape, void *data) noexcept nogil:
     cdef Block *b
     if k < SMALL_CLASSES:
         capacity = capacity_of(k)
-        (<void **>data)[0] = tape.free_list[k]
+        (<void **>data - 2)[0] = tape.free_list[k]    # not in the data: instructions still use it
     else:
         note_memory(tape)
         b = <Block *>(<char *>data - 64)
@@ -441,6 +458,7 @@ cdef class Tape:
         self.pushed = 0
         self.forgets = self.broken = self.reversing = self.pushing = False
         self.parent = None
+        self.replay = None
         self.imports = None
         self.imported = None
         self.tracers = NULL

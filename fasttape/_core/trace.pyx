@@ -61,19 +61,17 @@ cdef Tape enter_own():
 
 
 cdef Tape enter(object args):
-    """The tape that a transform of these arguments records on: that of a traced argument or of the
-    traced function that calls it, or else a new one."""
+    """The tape that a transform of these arguments records on: that of the traced function that calls
+    it, or of a traced argument, or else a new one."""
     global ft_current
-    cdef Tape tape = None
+    cdef Tape tape = current()
     for x in args:
         if isinstance(x, Array):
             node_of(<Array>x)
-            tape = (<Array>x).tape
-            break
+            if tape is None:
+                tape = (<Array>x).tape
     if tape is None:
-        tape = current()
-        if tape is None:
-            return enter_own()
+        return enter_own()
     tape.depth += 1
     ft_current = <PyObject *>tape
     return tape
@@ -87,7 +85,7 @@ cdef int leave(Tape tape, Tape outer) except -1:
     if tape.depth == 0:
         try:
             if tape.locked:
-                unlock(tape)
+                unlock(tape, None)
         finally:
             tape.reset()
             if len(pool) < 16:
@@ -99,7 +97,7 @@ cdef int leave(Tape tape, Tape outer) except -1:
 
 cdef int bad_input(object x, str who, object position) except -1:
     what = f"{type(x).__name__} of dtype {x.dtype}" if isinstance(x, (np.ndarray, np.generic)) else type(x).__name__
-    if isinstance(x, (int, np.integer)) or getattr(getattr(x, "dtype", None), "kind", "") in "iub":
+    if isinstance(x, (int, np.integer)) or getattr(getattr(x, "dtype", None), "kind", "?") in "iub":
         raise TypeError(f"{who}: argument {position} is {what}, but derivatives are taken with respect to floats; "
                         f"pass it as float, for example x.astype(float) or 3.0 instead of 3")
     raise TypeError(f"{who}: argument {position} is {what}; derivatives are taken with respect to float64 or float32 "
@@ -111,6 +109,8 @@ cdef Array new_input(Tape tape, object x, str who, object position):
     cdef int32_t node
     cdef cnp.ndarray a
     if isinstance(x, Array):
+        if (<Array>x).tape is not tape:
+            x = tracers.importer(tape, x)
         node = node_of(<Array>x)
         if tape.t.entry[node].dtype >= FT_B64:
             bad_input(x, who, position)
@@ -135,12 +135,14 @@ cdef int32_t output_node(Tape tape, object y, str who) except -1:
     """The node of what a traced function returned; a plain number or array becomes a constant."""
     if isinstance(y, Array):
         if (<Array>y).tape is not tape:
-            raise tracers.TraceError(f"{who}: the function returned a traced value of another trace")
+            y = tracers.importer(tape, y)
         node = node_of(<Array>y)
         if tape.t.entry[node].dtype >= FT_B64:
             raise TypeError(f"{who}: the function returned truth values; it must return real numbers")
         return node
     try:
+        if y is None or isinstance(y, (str, bytes)):
+            raise TypeError
         a = np.asarray(y, dtype=None if isinstance(y, (np.ndarray, np.generic)) else np.float64)
         if a.dtype.kind not in "fiub":
             raise TypeError
@@ -232,6 +234,8 @@ cdef int replace_inputs(Tape tape, list call_args, tuple argnums, str who, list 
         if k < -len(call_args) or k >= len(call_args):
             raise TypeError(f"{who}: argnum {k} names an argument that was not given; there are {len(call_args)} "
                             f"positional arguments")
+        if k < 0:
+            k += len(call_args)
         x = new_input(tape, call_args[k], who, k)
         call_args[k] = x
         inputs.append(x)
@@ -333,6 +337,8 @@ cdef int forget_past(Tape tape) except -1:
     note_memory(tape)
     tape.keep = keep
     tape.captured.clear()
+    if tape.locked:
+        unlock(tape, keep)
     tape.t.n = new
     tape.t.n_args = 0
     if tape.pushing:

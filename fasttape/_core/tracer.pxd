@@ -10,6 +10,7 @@ cdef class Array:
     cdef int32_t base_node          # the base's node when `node` was taken from it
     cdef int32_t view               # the region of the base
     cdef bint listed
+    cdef bint lent                  # stands for a value of an enclosing trace, which it must not change
     cdef void *next                 # live tracers of the tape
     cdef void *prev
 

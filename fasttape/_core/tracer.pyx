@@ -321,6 +321,8 @@ cdef object in_place(Array x, object y):
     cdef int32_t value
     if y is NotImplemented:
         return y
+    if x.lent or (x.base is not None and x.base.lent):
+        changes_lent()
     value = node_of(<Array>y)
     node_of(x)
     if shape_of(tape, value) != shape_of(tape, x.node):
@@ -334,10 +336,17 @@ cdef object in_place(Array x, object y):
     return x
 
 
+cdef int changes_lent() except -1:
+    raise TypeError("checkpoint: the function changes an array of the trace around it, which a function that is run "
+                    "again must not; let it work on a copy, x.copy(), and return it")
+
+
 cdef int store(Array base, int32_t view, int32_t value) except -1:
     """Write a node into a region of a tracer: record the update and rebind it."""
     cdef Tape tape = base.tape
     cdef int32_t a = owner(tape, base.node), shape = tape.t.view[view].shape
+    if base.lent:
+        changes_lent()
     if shape == 0:
         base.node = structural(tape, OP_set_at, shape_of(tape, a), a, value, <int32_t>tape.t.view[view].offset)
         return 0
@@ -353,7 +362,11 @@ cdef int store(Array base, int32_t view, int32_t value) except -1:
 
 
 cdef int32_t drop_first_axis(Tape tape, int32_t a) except -1:
-    return reshape(tape, a, intern_shape(tape, ndim_of(tape, a) - 1, dims_of(tape, a) + 1))
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int k, ndim = ndim_of(tape, a)
+    for k in range(1, ndim):
+        dims[k - 1] = dims_of(tape, a)[k]
+    return reshape(tape, a, intern_shape(tape, ndim - 1, dims))
 
 
 # ---- indexing
@@ -476,6 +489,14 @@ cdef int64_t axes_mask(object axis, int ndim, str name) except -1:
     return mask
 
 
+cdef bint empty_along(Tape tape, int32_t a, int64_t mask):
+    cdef int k, ndim = ndim_of(tape, a)
+    for k in range(ndim):
+        if mask >> (ndim - 1 - k) & 1 and dims_of(tape, a)[k] == 0:
+            return True
+    return False
+
+
 cdef int32_t reduced(Array x, int op, object axis, bint keepdims, str name) except -1:
     cdef Tape tape = x.tape
     cdef int32_t a = node_of(x), y
@@ -483,7 +504,7 @@ cdef int32_t reduced(Array x, int op, object axis, bint keepdims, str name) exce
     cdef int64_t mask = axes_mask(axis, ndim, name)
     if tape.t.entry[a].dtype >= FT_B64:
         a = cast(tape, a, FT_F32 if tape.t.entry[a].dtype == FT_B32 else FT_F64)
-    if op != OP_sum and size_of(tape, a) == 0:
+    if op != OP_sum and empty_along(tape, a, mask):
         raise ValueError(f"{name}: zero-size array to reduction operation which has no identity")
     if ndim == 0:
         return a
@@ -642,7 +663,7 @@ cdef class Array:
         return format(concrete(self), spec)
 
     def __round__(self, n=None):
-        return round(concrete(self).item(), n) if n is None else NotImplemented
+        return round(concrete(self).item()) if n is None else unary(OP_rint, self * 10.0 ** n) / 10.0 ** n
 
     def __floor__(self): return int(np.floor(concrete(self)))
     def __ceil__(self): return int(np.ceil(concrete(self)))
@@ -793,10 +814,12 @@ cdef class Array:
                 raise ValueError("reshape: can only specify one unknown dimension, and none below -1")
             else:
                 known *= dims[k]
-        if unknown >= 0 and known:
+        if unknown >= 0 and (known == 0 or size % known):
+            raise ValueError(f"cannot reshape array of size {size} into shape {shape}")
+        if unknown >= 0:
             dims[unknown] = size // known
             known *= dims[unknown]
-        if known != size or (unknown >= 0 and not known):
+        if known != size:
             raise ValueError(f"cannot reshape array of size {size} into shape {shape}")
         whole(self, &r)
         if n and r.ndim and (self.base is None or self.tape.t.view[self.view].contiguous):
@@ -912,7 +935,7 @@ cdef class Array:
                     rest = x[2 * half:]
                     y[:1] *= rest
                 x, n = y, half
-            x = x[0]
+            x = +x[0]                   # a product of one factor is no view of it
         if keepdims:
             x = x.reshape(tuple([1 if k in gone else shape[k] for k in range(ndim)]))
         return x
@@ -1125,12 +1148,19 @@ def apply(str name, *operands):
     return y
 
 
+cdef int check_axes(tuple shape) except -1:
+    if len(shape) > 32:
+        raise ValueError(f"fasttape: a shape has {len(shape)} axes; at most 32 are supported")
+    return 0
+
+
 def broadcast_to(Array x, shape):
     """x spread to a shape; a copy, unlike NumPy's read-only view."""
     cdef int64_t dims[FT_MAX_DIMS]
     cdef int k
     cdef int32_t id
     shape = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    check_axes(shape)
     for k in range(len(shape)):
         dims[k] = shape[k]
     id = intern_shape(x.tape, len(shape), dims)
@@ -1145,6 +1175,7 @@ def full(Array like, shape, double value, dtype=None):
     cdef int k, code = like.tape.t.entry[node_of(like)].dtype & 1
     if dtype is not None:
         code = np.dtype(dtype) == np.float32
+    check_axes(shape)
     for k in range(len(shape)):
         dims[k] = shape[k]
     return wrap(like.tape, fill(like.tape, value, code, intern_shape(like.tape, len(shape), dims)))
