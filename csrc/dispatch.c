@@ -28,6 +28,7 @@ const ft_vm *ft_vm_named(const char *name) {
     if (strcmp(name, "avx2") == 0 && has_avx2()) return &ft_vm_avx2;
     if (strcmp(name, "avx512") == 0 && has_avx512()) return &ft_vm_avx512;
 #endif
+    (void)has_avx2;
     (void)has_avx512;
     return NULL;
 }

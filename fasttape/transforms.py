@@ -246,7 +246,8 @@ def checkpoint(f):
 
     Inside `grad`, `value_and_grad` and `jacobian` in reverse mode, a call of the returned function
     keeps its arguments and results only; the backward sweep runs it again. The derivative is the
-    same, bit for bit. Anywhere else, and where transforms nest, it is `f` itself.
+    same: bit for bit if `f` uses its arguments alone; contributions to traced values from around it
+    may be added in another order. Anywhere else, and where transforms nest, it is `f` itself.
 
     Parameters
     ----------

@@ -1,8 +1,21 @@
 """Every row of csrc/ops.h, every operand: value, first and second derivative, shapes, layouts, bits."""
 import numpy as np
 import pytest
-from table import (ACTIVE, DOMAINS, OPERANDS, PAIRS, ROWS, WITHOUT_NUMPY, close, direction, function, in_numpy, of_operand,
-                   reference, sample, slope)
+from table import (
+    DOMAINS,
+    OPERANDS,
+    PAIRS,
+    ROWS,
+    WITHOUT_NUMPY,
+    close,
+    direction,
+    function,
+    in_numpy,
+    of_operand,
+    reference,
+    sample,
+    slope,
+)
 
 import fasttape as ft
 from fasttape._core import vm

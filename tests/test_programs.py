@@ -178,14 +178,15 @@ def test_gradient_agrees_with_central_difference(program, seed):
 
 @settings
 @hypothesis.given(PROGRAMS, st.integers(0, 10**6))
-def test_checkpointed_gradient_is_the_same_bit_for_bit(program, seed):
+def test_checkpointed_gradient_is_the_same(program, seed):
+    """To rounding: the regions use values from around them, whose contributions are added in another order."""
     x, _ = start(seed)
     hypothesis.assume(np.isfinite(total(program)(*x)))
     plain = ft.value_and_grad(total(program), argnum=(0, 1, 2))(*x)
     again = ft.value_and_grad(total(program, ft.checkpoint), argnum=(0, 1, 2))(*x)
     assert plain[0] == again[0]
     for a, b in zip(plain[1], again[1]):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13 * (1.0 + np.abs(a).max()))
 
 
 @settings

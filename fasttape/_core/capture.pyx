@@ -7,7 +7,7 @@ it is compared at the end, so that writing through some other view, made earlier
 """
 import numpy as np
 
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 from fasttape._core.record cimport *
 
 cimport numpy as cnp

@@ -3,7 +3,7 @@ import numpy as np
 
 from fasttape._core.record cimport *
 from fasttape._core.sweep cimport Sweep, push, push_begin
-from fasttape._core.tracer cimport Array, node_of, wrap
+from fasttape._core.tracer cimport Array, wrap
 from fasttape._core.trace cimport current, enter, leave, output_node, replace_inputs, values
 
 

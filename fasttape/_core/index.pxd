@@ -7,5 +7,6 @@ cdef struct Region:
     int64_t strides[34]
     int64_t offset
 
+cdef bint restride(Region *r, int ndim, const int64_t *dims) noexcept
 cdef bint is_basic(object index)
 cdef int select(Region *r, object index) except -1

@@ -9,6 +9,64 @@ cdef extern from "Python.h":
     Py_ssize_t PyNumber_AsSsize_t(object, object) except? -1
 
 
+cdef bint restride(Region *r, int ndim, const int64_t *dims) noexcept:
+    """Give a region other extents of the same size without moving an element, as NumPy's reshape does
+    where it can: each group of new axes must lie within old axes that are one run of memory. Returns
+    0, and leaves the region alone, where it cannot."""
+    cdef Region out
+    cdef int old = 0, new = 0, k, last, after
+    cdef int64_t a, b, step = 1
+    out.ndim = ndim
+    out.offset = r.offset
+    for k in range(ndim):
+        out.dims[k] = dims[k]
+        if dims[k] == 0:                # nothing to read: any strides do
+            for last in range(ndim - 1, -1, -1):
+                out.dims[last] = dims[last]
+                out.strides[last] = step
+                step *= dims[last]
+            r[0] = out
+            return True
+    cdef int n = 0
+    cdef int64_t extent[34]
+    cdef int64_t stride[34]
+    for k in range(r.ndim):             # axes of extent 1 do not matter
+        if r.dims[k] != 1:
+            extent[n] = r.dims[k]
+            stride[n] = r.strides[k]
+            n += 1
+    while new < ndim and old < n:
+        a = dims[new]
+        b = extent[old]
+        after = new + 1
+        last = old + 1
+        while a != b:                   # the smallest groups of equal size
+            if a < b:
+                a *= dims[after]
+                after += 1
+            else:
+                b *= extent[last]
+                last += 1
+        for k in range(old, last - 1):
+            if stride[k] != extent[k + 1] * stride[k + 1]:
+                return False
+        out.strides[after - 1] = stride[last - 1]
+        for k in range(after - 1, new, -1):
+            out.strides[k - 1] = out.strides[k] * dims[k]
+        new = after
+        old = last
+    for k in range(new, ndim):          # what is left has extent 1
+        out.strides[k] = 1
+    step = 1
+    for k in range(ndim - 1, -1, -1):
+        if dims[k] == 1:
+            out.strides[k] = step
+        else:
+            step = out.strides[k] * dims[k]
+    r[0] = out
+    return True
+
+
 cdef bint one_is_basic(object i):
     if PySlice_Check(i) or i is None or i is Ellipsis:
         return True
@@ -50,7 +108,9 @@ cdef int select(Region *r, object index) except -1:
             out.strides[n] = 0
             n += 1
         elif item is Ellipsis:
-            for k in range(skip):
+            if n + skip > 32:
+                raise IndexError("number of dimensions must be within [0, 32]")
+            for _ in range(skip):
                 out.dims[n] = r.dims[axis]
                 out.strides[n] = r.strides[axis]
                 n += 1

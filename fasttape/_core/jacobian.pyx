@@ -9,7 +9,7 @@ from fasttape._core.record cimport *
 from fasttape._core.sweep cimport Sweep, give, lift_shape, push, push_begin
 from fasttape._core.trace cimport (begin_pull, current, enter, finish, leave, output_node, replace_inputs,
                                    run_pull, values)
-from fasttape._core.tracer cimport Array, wrap
+from fasttape._core.tracer cimport wrap
 
 cdef enum:
     LANE_BYTES = 1 << 27            # a pass carries as many seeds as keep an array of lanes below this
@@ -80,7 +80,7 @@ cdef list rows_of(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, 
 
 cdef list columns(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, int64_t n, int64_t m, int64_t most):
     cdef Sweep s
-    cdef int64_t first, offset
+    cdef int64_t first
     cdef int32_t node, t
     cdef list passes = [], blocks = []
     out_shape = shape_tuple(tape, shape_of(tape, y))
@@ -89,7 +89,6 @@ cdef list columns(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, 
         s.end = end
         s.lanes = min(most, n - first)
         push_begin(tape, start, end)
-        offset = 0
         made = [capture_array(tape, seeds(tape, node, first, s.lanes, off), True) for node, off in placed(tape, nodes)]
         push_begin(tape, start, end)
         for node, t in zip(nodes, made):

@@ -1,7 +1,7 @@
 """A tape written out, for people."""
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, give, pull_begin, push, push_begin
+from fasttape._core.sweep cimport Sweep, give, push, push_begin
 from fasttape._core.trace cimport begin_pull, current, enter_own, leave, new_input, output_node, run_pull
 from fasttape._core.tracer cimport Array
 

@@ -45,7 +45,7 @@ cdef inline int result_dtype(int op, int f32) noexcept nogil:
 
 
 cdef inline int32_t append_map(Tape tape, int op, int f32, int flags, bint known, int32_t shape, int32_t a,
-                           int32_t b, int32_t c) except -1 nogil:
+                               int32_t b, int32_t c) except -1 nogil:
     cdef int32_t y = emit(tape, op, result_dtype(op, f32), flags, shape, a, b, c)
     cdef double v
     if known and shape == 0:

@@ -33,7 +33,7 @@ cdef int cannot_broadcast(Tape tape, int op, int32_t a, int32_t b) except -1 nog
 cdef int32_t map3(Tape tape, int op, int32_t a, int32_t b, int32_t c) except -1 nogil:
     cdef int f32 = tape.t.entry[a].dtype & tape.t.entry[b].dtype & tape.t.entry[c].dtype & 1
     cdef int flags = 0
-    cdef int32_t shape, node
+    cdef int32_t shape
     if op == OP_where:              # the mask follows the values
         f32 = tape.t.entry[b].dtype & tape.t.entry[c].dtype & 1
         if (tape.t.entry[a].dtype & 1) != f32:
@@ -57,7 +57,7 @@ cdef int32_t map3(Tape tape, int op, int32_t a, int32_t b, int32_t c) except -1 
     if active_operands[op] & 4:
         flags |= tape.t.entry[c].flags
     return append_map(tape, op, f32, flags & FT_ACTIVE,
-                  tape.t.entry[a].flags & tape.t.entry[b].flags & tape.t.entry[c].flags & FT_DONE, shape, a, b, c)
+                      tape.t.entry[a].flags & tape.t.entry[b].flags & tape.t.entry[c].flags & FT_DONE, shape, a, b, c)
 
 
 cdef int32_t cast(Tape tape, int32_t a, int dtype) except -1 nogil:
@@ -142,7 +142,6 @@ cdef int32_t get(Tape tape, int32_t a, int64_t place) except -1 nogil:
     """Element `place` of a, counted in C order over a's root (a is no view) or over a."""
     cdef int32_t y
     cdef ft_entry *e
-    cdef int f32
     if place > 0x7fffffff:
         with gil:
             raise NotImplementedError("fasttape: elements beyond the 2**31st of an array cannot be indexed one by one")

@@ -161,8 +161,6 @@ cdef int keep_residuals(Tape tape, Sweep *s, list nodes, int32_t y) except -1:
 cdef int own_inputs(Tape tape) except -1:
     """Copy the held arrays that the tape points into, so that they may be let go."""
     cdef int64_t i
-    cdef void *data
-    cdef int64_t size
     cdef ft_entry *e
     if not tape.locked:
         return 0

@@ -140,7 +140,6 @@ cdef inline bint wanted(Tape tape, Sweep *s, int32_t node) noexcept nogil:
 
 cdef int give(Tape tape, Sweep *s, int32_t node, int32_t g) except -1 nogil:
     """Add g to a node's cotangent: the first contribution is it, later ones are added."""
-    cdef int32_t *at
     cdef int32_t c
     if not wanted(tape, s, node):
         return 0

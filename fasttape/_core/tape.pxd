@@ -44,7 +44,7 @@ cdef class Tape:
     cdef int32_t pair_b[CONSTANT_CACHE]
     cdef int32_t pair_shape[CONSTANT_CACHE]
     cdef Block in_use               # list head of the buffers that are out
-    cdef void *free_list[N_CLASSES] # by class: large ones linked by their headers, small ones by their data
+    cdef void *free_list[N_CLASSES]     # by class: large ones linked by their headers, small ones by their data
     cdef void **slab                # small buffers are cut from slabs, and all given up at once
     cdef int64_t n_slab, cap_slab, slab_in_use, slab_at
     cdef int64_t bytes_out, bytes_pooled

@@ -3,8 +3,8 @@
 It stores; it knows no derivative, no plan and no tracer. All arrays keep their capacity from one
 trace to the next, so that a hot transform asks the system for no memory.
 """
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memset
 
 cdef extern from "memory.h" nogil:
     void *ft_grow_array(void *, size_t, size_t)
@@ -416,7 +416,6 @@ cdef void trim_pool(Tape tape, int64_t most) noexcept nogil:
 
 cdef class Tape:
     def __cinit__(self):
-        cdef int64_t none = 0
         self.keep = []
         self.locked = []
         self.captured = {}

@@ -8,7 +8,6 @@ import numpy as np
 
 from cpython.ref cimport PyObject
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
 
 cimport numpy as cnp
 

@@ -13,7 +13,7 @@ cimport cython
 cimport numpy as cnp
 
 from fasttape._core.capture cimport capture, capture_places
-from fasttape._core.index cimport Region, is_basic, select
+from fasttape._core.index cimport Region, is_basic, restride, select
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
 
@@ -112,7 +112,7 @@ cdef int cannot_use(Array x) except -1:
                      "call the transform in each thread")
 
 
-cdef inline int32_t node_of(Array x) except -1:
+cdef int32_t node_of(Array x) except -1:
     """The node that x stands for now."""
     cdef Tape tape = x.tape
     if tape is None or x.generation != tape.generation or tape.broken or tape.thread != PyThread_get_thread_ident():
@@ -124,7 +124,7 @@ cdef inline int32_t node_of(Array x) except -1:
     return x.node
 
 
-cdef inline int after_record(Tape tape) except -1:
+cdef int after_record(Tape tape) except -1:
     if tape.forgets and tape.depth == 1 and tape.t.n > 1024:
         forget(tape)
     return 0
@@ -663,7 +663,9 @@ cdef class Array:
         return format(concrete(self), spec)
 
     def __round__(self, n=None):
-        return round(concrete(self).item()) if n is None else unary(OP_rint, self * 10.0 ** n) / 10.0 ** n
+        if n is not None:
+            raise TypeError("fasttape: round(x, n) of a traced value is not supported; write np.rint(x * 10**n) / 10**n")
+        return round(concrete(self).item())
 
     def __floor__(self): return int(np.floor(concrete(self)))
     def __ceil__(self): return int(np.ceil(concrete(self)))
@@ -822,13 +824,7 @@ cdef class Array:
         if known != size:
             raise ValueError(f"cannot reshape array of size {size} into shape {shape}")
         whole(self, &r)
-        if n and r.ndim and (self.base is None or self.tape.t.view[self.view].contiguous):
-            r.ndim = n
-            known = 1
-            for k in range(n - 1, -1, -1):
-                r.dims[k] = dims[k]
-                r.strides[k] = known
-                known *= dims[k]
+        if n and r.ndim and restride(&r, n, dims):
             return view_tracer(self, &r)
         return wrap(self.tape, reshape(self.tape, self.node, intern_shape(self.tape, n, dims)))
 
@@ -1057,8 +1053,6 @@ cdef object need_truth(object x):
 # ---- ufuncs
 
 cdef object apply_ufunc(int op, tuple inputs):
-    cdef Tape tape
-    cdef int like, k
     cdef Array x
     cdef int32_t node
     if op == FT_N_OPS:
