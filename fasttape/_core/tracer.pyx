@@ -152,6 +152,18 @@ cdef int32_t import_node(Tape tape, Array x) except -1:
     return (<Array>importer(tape, x)).node
 
 
+cdef Tape innermost(Tape tape, Array x):
+    """Of a tape and that of x, the one that records inside the other (a checkpointed region's)."""
+    cdef Tape t = x.tape
+    if tape is None:
+        return t
+    while t is not None:
+        if t is tape:
+            return x.tape
+        t = t.parent
+    return tape
+
+
 cdef int force(Tape tape, int32_t node) except -1:
     """Compute a node, and what live tracers stand for, since what is read next is among it."""
     cdef Array x
@@ -271,6 +283,9 @@ cdef object binary(int op, object x, object y):
         if type(y) is float:
             b = constant(tape, <double>y, tape.t.entry[a].dtype & 1)
         elif is_tracer(y):
+            if (<Array>y).tape is not tape:
+                tape = innermost(tape, y)
+                a = operand(tape, x, 0)
             b = operand(tape, y, 0)
         elif type(y) is int:
             b = constant(tape, PyLong_AsDouble(y), tape.t.entry[a].dtype & 1)
@@ -538,8 +553,11 @@ cdef int32_t as_matrix(Tape tape, int32_t a, bint first) except -1:
 
 cdef object product(object x, object y):
     """x @ y as NumPy's matmul: vectors are rows on the left and columns on the right."""
-    cdef Tape tape = (<Array>x).tape if isinstance(x, Array) else (<Array>y).tape
-    cdef int like = tape.t.entry[node_of(<Array>x if isinstance(x, Array) else <Array>y)].dtype
+    cdef Array traced = x if isinstance(x, Array) else y
+    cdef Tape tape = traced.tape
+    cdef int like = tape.t.entry[node_of(traced)].dtype
+    if isinstance(y, Array):
+        tape = innermost(tape, y)
     cdef int32_t a = operand(tape, x, like), b = operand(tape, y, like), z
     cdef bint left = ndim_of(tape, a) == 1, right = ndim_of(tape, b) == 1
     cdef int64_t dims[FT_MAX_DIMS]
@@ -1128,9 +1146,10 @@ def apply(str name, *operands):
     cdef Tape tape = None
     cdef Array y
     for x in operands:
-        if isinstance(x, Array) and (tape is None or (<Array>x).tape.t.entry[node_of(<Array>x)].dtype < FT_B64):
-            tape = (<Array>x).tape
-            like = tape.t.entry[node_of(<Array>x)].dtype
+        if isinstance(x, Array):
+            tape = innermost(tape, x)
+            if like < 0 or (<Array>x).tape.t.entry[node_of(<Array>x)].dtype < FT_B64:
+                like = (<Array>x).tape.t.entry[(<Array>x).node].dtype
     nodes = [operand(tape, x, like) for x in operands]
     if rows[op].arity == 1:
         y = wrap(tape, map1(tape, op, nodes[0]))
@@ -1195,9 +1214,8 @@ def join(list pieces, object axis, bint stacked, str name):
     cdef Array y
     for x in pieces:
         if isinstance(x, Array):
-            tape = (<Array>x).tape
-            like = tape.t.entry[node_of(<Array>x)].dtype & 1
-            break
+            tape = innermost(tape, x)
+            like = (<Array>x).tape.t.entry[node_of(<Array>x)].dtype & 1
     scalars = stacked
     at = new_args(tape, 1 + 2 * n)
     for i in range(n):
