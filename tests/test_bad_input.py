@@ -1,6 +1,7 @@
 """What bad input gets: an error that names the function and the remedy, and a next call that is well."""
 import gc
 import math
+import pathlib
 import pickle
 import resource
 import signal
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 import fasttape as ft
+
+HERE = pathlib.Path(__file__).parent       # not the checkout, whose ./fasttape may not be built
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -289,7 +292,7 @@ for f in (lambda x: np.broadcast_to(x, {shape}).max(), lambda x: (np.ones_like(x
         raise SystemExit("no error")
 assert ft.grad(lambda x: x * x)(3.0) == 6.0
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(cwd=HERE, args=[sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr or done.stdout
 
 
@@ -306,7 +309,7 @@ for n in (32, 33, 34, 35, 48, 64):
         except (ValueError, NotImplementedError, IndexError):
             assert n + 20 > 32
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(cwd=HERE, args=[sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,5 +1,6 @@
 """The transforms: arguments, shapes, dtypes, seeds, and what they leave as it was."""
 import copy
+import pathlib
 import subprocess
 import sys
 import threading
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 import fasttape as ft
+
+HERE = pathlib.Path(__file__).parent       # not the checkout, whose ./fasttape may not be built
 
 A = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]])
 X = np.array([0.3, -0.7, 1.9])
@@ -251,4 +254,4 @@ def test_fork_after_a_trace():
             "ok = np.array_equal(ft.grad(f)(x), want) and np.array_equal(pull(x)[0], 2 * x)\n"
             "if pid == 0: os._exit(0 if ok else 1)\n"
             "assert ok and os.waitpid(pid, 0)[1] == 0\n")
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run(cwd=HERE, args=[sys.executable, "-c", code], check=True, timeout=60)
