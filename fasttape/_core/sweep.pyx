@@ -241,6 +241,32 @@ cdef inline bint known_or_none(Tape tape, Sweep *s, int32_t node) noexcept nogil
     return tape.ct[node - s.start] < 0 or known(tape, tape.ct[node - s.start])
 
 
+cdef inline int give_known(Tape tape, Sweep *s, int32_t node, int32_t d) except -1 nogil:
+    """`give`, where the node and d are known numbers; a cotangent that is not falls back to it."""
+    cdef int32_t c, y
+    if not wanted(tape, s, node):
+        return 0
+    c = tape.ct[node - s.start]
+    if c < 0:
+        tape.ct[node - s.start] = d
+        return 0
+    if not known(tape, c):
+        return give(tape, s, node, d)
+    y = emit(tape, OP_add, FT_F64, FT_DONE | ((tape.t.entry[c].flags | tape.t.entry[d].flags) & FT_ACTIVE), 0, c, d, 0)
+    tape.t.val[y].f = tape.t.val[c].f + tape.t.val[d].f
+    tape.ct[node - s.start] = y
+    return 0
+
+
+cdef int pull_sum(Tape tape, Sweep *s, ft_entry *e, int32_t d) except -1 nogil:
+    """add, of known numbers, likewise."""
+    if s.lanes or e.shape != 0 or not (known(tape, d) and known(tape, e.a) and known(tape, e.b)):
+        return 0
+    give_known(tape, s, e.a, d)
+    give_known(tape, s, e.b, d)
+    return 1
+
+
 cdef int pull_product(Tape tape, Sweep *s, ft_entry *e, int32_t d) except -1 nogil:
     """multiply, of known numbers: what its row in ops.h says, without the detour. Returns 0 where it
     does not apply."""
@@ -436,7 +462,8 @@ cdef int64_t pull(Tape tape, Sweep *s, int64_t i) except -2 nogil:
             d = tape.ct[i - s.start]
             if d >= 0:
                 if e.op < FT_N_MAP:
-                    if e.op != OP_multiply or not pull_product(tape, s, &e, d):
+                    if not ((e.op == OP_multiply and pull_product(tape, s, &e, d))
+                            or (e.op == OP_add and pull_sum(tape, s, &e, d))):
                         pull_elementwise(tape, s, <int32_t>i, &e, d)
                 elif e.op != OP_input:
                     pull_structural(tape, s, <int32_t>i, &e, d)
