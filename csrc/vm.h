@@ -24,7 +24,7 @@ enum {
     FT_N_OPS
 };
 
-enum { FT_BLOCK = 512 };        /* elements of a block: 4 KiB of float64 */
+enum { FT_BLOCK = 256 };        /* elements of a block: 2 KiB of float64, so that a run of a dozen rows stays in L1 */
 enum { FT_MAX_DIMS = 34 };      /* NumPy allows 32, a stacked seed adds one */
 enum { FT_K_SPLAT = FT_N_OPS, FT_K_CAST };   /* kernels that are no op: a scalar spread, a change of dtype */
 
