@@ -45,6 +45,12 @@ typedef struct {                /* a region of a contiguous base; strides and of
     int32_t contiguous;
 } ft_view;
 
+typedef struct {                /* captured memory that is held, and a checksum of its first `at` bytes */
+    const char *data;
+    int64_t size, at;
+    uint64_t sum[32];
+} ft_watch;
+
 typedef struct {
     ft_entry *entry;
     ft_value *val;
@@ -58,6 +64,8 @@ typedef struct {
     int64_t n_dims, cap_dims;
     int32_t *args;              /* operand lists of the ops that take any number */
     int64_t n_args, cap_args;
+    ft_watch *watch;
+    int64_t n_watch, cap_watch;
 } ft_tape;
 
 /* The structural ops, after the elementwise ones of ops.h. */

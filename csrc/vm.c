@@ -5,6 +5,7 @@
 #include "kernels/map.h"
 #include "kernels/reduce.h"
 #include "kernels/index.h"
+#include "kernels/check.h"
 #include "kernels/linalg.h"
 
 #define JOIN_(a, b) a##b
@@ -181,8 +182,9 @@ static void run_matmul(const ft_tape *t, const ft_library *lib, const ft_instr *
         stride_a[i] = ka < 0 || (i < lead && t->dims[sa->at + ka] == 1) ? 0 : la[ka];
         stride_b[i] = kb < 0 || (i < lead && t->dims[sb->at + kb] == 1) ? 0 : lb[kb];
     }
-    matmul(lib, in->y, origin(t, in->a, in->view_a, f32), origin(t, in->b, in->view_b, f32), f32, lead,
-           dims, stride_a, stride_b);
+    const char *a = origin(t, in->a, in->view_a, f32), *b = origin(t, in->b, in->view_b, f32);
+    if (f32 || lead || !matvec(t, in->y, (const double *)a, (const double *)b, dims, stride_a, stride_b))
+        matmul(lib, in->y, a, b, f32, lead, dims, stride_a, stride_b);
 }
 
 static void run_reduce(const ft_tape *t, const ft_instr *in, int f32) {
@@ -322,4 +324,4 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
 }
 
 const ft_vm JOIN(ft_vm_, FT_ISA);
-const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view};
+const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, check_upto};

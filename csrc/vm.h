@@ -80,6 +80,7 @@ typedef struct {
     int (*run)(const ft_tape *, const ft_library *, ft_run *);   /* 0 done, 1 call again, -1 no memory */
     ft_kernel (*kernel)(int op, int f32, int variant);           /* variant: bit k, operand k is a scalar */
     void (*copy)(const ft_tape *, int view, int dtype, const void *from, void *to);
+    void (*check)(ft_watch *, int64_t upto);                     /* go on with a checksum */
 } ft_vm;
 
 typedef struct {                /* a row of the table, for the sweeps and the tests */

@@ -2,12 +2,12 @@
 
 Running is late and callers mutate, so an array that enters a tape must not change before the trace
 ends. A small one is copied. A large one is held: it, and the arrays that it is a view of, are made
-read-only until the trace ends, so that writing to it fails at the user's own line; and a sample of
-it is compared at the end, so that writing through some other view, made earlier, is found out.
+read-only until the trace ends, so that writing to it fails at the user's own line; and its checksum
+is compared at the end, so that writing through some other view, made earlier, is found out.
 """
 import numpy as np
 
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from fasttape._core.record cimport *
 
 cimport numpy as cnp
@@ -16,47 +16,56 @@ cnp.import_array()
 
 cdef enum:
     COPIED = 16384                  # bytes up to which an array is copied
-    CHECKED = 1 << 21               # bytes up to which a held array is compared whole at the end
-    SAMPLES = 509                   # elements of a held array that are compared
 
 cdef dict holds = {}                # id of a held array -> [array, how many traces hold it]
 
 
-cdef object sample(cnp.ndarray x):
-    """What tells a held array from a changed one: a checksum of it all, or of a sample where it is so
-    large that reading it twice would cost as much as computing with it."""
-    if cnp.PyArray_NBYTES(x) <= CHECKED:
-        return checksum(<const uint64_t *>cnp.PyArray_DATA(x), cnp.PyArray_NBYTES(x) // 8)
-    flat = x.reshape(-1) if cnp.PyArray_IS_C_CONTIGUOUS(x) else x.T.reshape(-1)
-    return flat[::max(1, x.size // SAMPLES)].tobytes()
+cdef bytes checksum(ft_watch *w):
+    """Of all the memory that w watches, going on from where the virtual machine took it already."""
+    machine.check(w, w.size)
+    return (<char *>w.sum)[:sizeof(w.sum)]
 
 
-cdef uint64_t checksum(const uint64_t *p, int64_t n) noexcept:
-    """Of eight interleaved streams, so that it runs at the speed of memory."""
-    cdef uint64_t h[8]
-    cdef uint64_t total = 0
-    cdef int64_t i
-    cdef int j
-    for j in range(8):
-        h[j] = j
-    for i in range(0, n - 7, 8):
-        for j in range(8):
-            h[j] = (h[j] ^ p[i + j]) * <uint64_t>0x9E3779B97F4A7C15
-            h[j] ^= h[j] >> 32
-    for i in range(n - n % 8, n):
-        h[i & 7] = (h[i & 7] ^ p[i]) * <uint64_t>0x9E3779B97F4A7C15
-    for j in range(8):
-        total = (total ^ h[j]) * <uint64_t>0x9E3779B97F4A7C15
-        total ^= total >> 29
-    return total
+cdef void restart(ft_watch *w) noexcept nogil:
+    w.at = 0
+    memset(w.sum, 0, sizeof(w.sum))
+
+
+cdef int begin_watch(Tape tape) except -1:
+    """Take the checksums of arrays that are held since `tape.defers`, or of the last one, as far as a
+    run has not taken them already. Until the traced function has ended, nothing read counts as checked."""
+    cdef int64_t k = tape.t.n_watch - 1
+    tape.defers = False
+    while k >= 0 and tape.t.watch[k].at >= 0:
+        chain, x, _ = tape.locked[k]
+        tape.locked[k] = chain, x, checksum(tape.t.watch + k)
+        tape.t.watch[k].at = -1
+        k -= 1
+    return 0
+
+
+cdef void watch_again(Tape tape) noexcept nogil:
+    """The traced function has ended: from now on the virtual machine may take checksums as it reads."""
+    cdef int64_t k
+    for k in range(tape.t.n_watch):
+        restart(tape.t.watch + k)
 
 
 cdef int hold(Tape tape, cnp.ndarray x) except -1:
     """Make x and the arrays it is a view of read-only until `unlock`."""
     cdef cnp.ndarray y
     cdef object z = x
+    cdef ft_watch *w
     chain = []
-    tape.locked.append((chain, x, sample(x)))
+    resize(<void **>&tape.t.watch, &tape.t.cap_watch, tape.t.n_watch + 1, sizeof(ft_watch))
+    w = tape.t.watch + tape.t.n_watch
+    w.data = <const char *>cnp.PyArray_DATA(x)
+    w.size = cnp.PyArray_NBYTES(x)
+    restart(w)
+    tape.locked.append((chain, x, None))
+    tape.t.n_watch += 1
+    if not tape.defers:
+        begin_watch(tape)
     while isinstance(z, np.ndarray):
         y = z
         entry = holds.get(id(z))
@@ -83,13 +92,16 @@ cdef int unlock(Tape tape, list keep) except -1:
     cdef cnp.ndarray y
     cdef object changed = None
     cdef list still = []
+    cdef int64_t k
     kept = set() if keep is None else {id(x) for x in keep}
-    for hold_ in tape.locked:
-        chain, x, before = hold_
+    for k, (chain, x, before) in enumerate(tape.locked):
         if id(x) in kept:
-            still.append(hold_)
+            tape.t.watch[len(still)] = tape.t.watch[k]
+            still.append(tape.locked[k])
             continue
-        if sample(x) != before:
+        if tape.t.watch[k].at < 0:
+            restart(tape.t.watch + k)
+        if checksum(tape.t.watch + k) != before:
             changed = x
         for entry in chain:
             entry[1] -= 1
@@ -98,6 +110,7 @@ cdef int unlock(Tape tape, list keep) except -1:
                 y = entry[0]
                 cnp.PyArray_ENABLEFLAGS(y, cnp.NPY_ARRAY_WRITEABLE)
     tape.locked = still
+    tape.t.n_watch = len(still)
     if changed is not None:
         raise RuntimeError(f"fasttape: an array of shape {changed.shape} that the traced function uses was changed "
                            f"during the trace, through another view of its memory; the result would be wrong. "

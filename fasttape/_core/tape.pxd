@@ -30,6 +30,7 @@ cdef class Tape:
     cdef void *tracers              # head of the list of live tracers (tracer.Array)
     cdef list keep                  # Python objects that entries point into
     cdef list locked                # captured arrays whose WRITEABLE flag is held down
+    cdef bint defers                # their checksums are taken by the product that first reads them
     cdef dict captured              # id of a captured array -> its node
     cdef list regions               # what `call` entries refer to
     cdef Tape parent                # of a checkpointed region's own tape: the trace around it

@@ -441,6 +441,7 @@ cdef class Tape:
         drop(<void **>&self.t.shape, &self.t.cap_shape, sizeof(ft_shape))
         drop(<void **>&self.t.view, &self.t.cap_view, sizeof(ft_view))
         drop(<void **>&self.t.dims, &self.t.cap_dims, sizeof(int64_t))
+        drop(<void **>&self.t.watch, &self.t.cap_watch, sizeof(ft_watch))
         drop(&self.scratch, &self.cap_scratch, 1)
         drop(<void **>&self.slab, &self.cap_slab, sizeof(void *))
         free(self.shapes.slot)
@@ -452,10 +453,10 @@ cdef class Tape:
         give_all(self)
         trim_pool(self, KEPT_BYTES)
         self.generation += 1
-        self.t.n = self.t.n_args = 0
+        self.t.n = self.t.n_args = self.t.n_watch = 0
         self.depth = 0
         self.pushed = 0
-        self.forgets = self.broken = self.reversing = self.pushing = False
+        self.forgets = self.defers = self.broken = self.reversing = self.pushing = False
         self.parent = None
         self.replay = None
         self.imports = None

@@ -11,7 +11,7 @@ from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
 
-from fasttape._core.capture cimport capture_array, unlock
+from fasttape._core.capture cimport capture_array, unlock, watch_again
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
 from fasttape._core.sweep cimport Sweep, cotangent, pull, pull_begin, push, push_begin
@@ -179,7 +179,8 @@ cdef object in_place_output(Tape tape, int32_t node):
 
 
 cdef list values(Tape tape, list nodes):
-    """Compute nodes; their values as NumPy arrays and scalars, owned by the caller."""
+    """Compute nodes, after the traced function has ended; their values as NumPy arrays and scalars,
+    owned by the caller."""
     cdef int32_t few[8]
     cdef int32_t *outputs = few
     cdef int64_t n = len(nodes), k
@@ -192,6 +193,7 @@ cdef list values(Tape tape, list nodes):
         for k in range(n):
             outputs[k] = nodes[k]
             out[k] = in_place_output(tape, outputs[k])
+        watch_again(tape)
         evaluate(tape, outputs, n)
         for k in range(n):
             if out[k] is None:

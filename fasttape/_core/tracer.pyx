@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 cimport cython
 cimport numpy as cnp
 
-from fasttape._core.capture cimport capture, capture_places
+from fasttape._core.capture cimport begin_watch, capture, capture_places
 from fasttape._core.index cimport Region, is_basic, restride, select
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
@@ -552,12 +552,29 @@ cdef int32_t as_matrix(Tape tape, int32_t a, bint first) except -1:
 
 
 cdef object product(object x, object y):
-    """x @ y as NumPy's matmul: vectors are rows on the left and columns on the right."""
+    """x @ y. A large array that enters the tape here is read once, for its checksum and the product."""
     cdef Array traced = x if isinstance(x, Array) else y
     cdef Tape tape = traced.tape
-    cdef int like = tape.t.entry[node_of(traced)].dtype
+    cdef int32_t z, root
     if isinstance(y, Array):
         tape = innermost(tape, y)
+    tape.defers = True
+    try:
+        z = product_node(tape, x, y, tape.t.entry[node_of(traced)].dtype)
+        root = root_of(tape, z)
+        if tape.t.n_watch and tape.t.watch[tape.t.n_watch - 1].at == 0 and \
+                tape.t.entry[root_of(tape, tape.t.entry[root].a)].flags & \
+                tape.t.entry[root_of(tape, tape.t.entry[root].b)].flags & FT_DONE:
+            evaluate(tape, &root, 1)
+    finally:
+        begin_watch(tape)
+    result = wrap(tape, z)
+    after_record(tape)
+    return result
+
+
+cdef int32_t product_node(Tape tape, object x, object y, int like) except -1:
+    """x @ y as NumPy's matmul: vectors are rows on the left and columns on the right."""
     cdef int32_t a = operand(tape, x, like), b = operand(tape, y, like), z
     cdef bint left = ndim_of(tape, a) == 1, right = ndim_of(tape, b) == 1
     cdef int64_t dims[FT_MAX_DIMS]
@@ -580,9 +597,7 @@ cdef object product(object x, object y):
                 dims[n] = dims_of(tape, z)[k]
                 n += 1
         z = reshape(tape, z, intern_shape(tape, n, dims))
-    result = wrap(tape, z)
-    after_record(tape)
-    return result
+    return z
 
 
 # ---- the classes

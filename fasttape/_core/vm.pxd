@@ -1,5 +1,5 @@
 # What Cython sees of csrc/tape.h and csrc/vm.h.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "tape.h" nogil:
     ctypedef struct ft_entry:
@@ -19,6 +19,10 @@ cdef extern from "tape.h" nogil:
     ctypedef struct ft_view:
         int64_t offset
         int32_t shape, base, at, contiguous
+    ctypedef struct ft_watch:
+        const char *data
+        int64_t size, at
+        uint64_t sum[32]
     ctypedef struct ft_tape:
         ft_entry *entry
         ft_value *val
@@ -32,6 +36,8 @@ cdef extern from "tape.h" nogil:
         int64_t n_dims, cap_dims
         int32_t *args
         int64_t n_args, cap_args
+        ft_watch *watch
+        int64_t n_watch, cap_watch
 
 cdef extern from "vm.h" nogil:
     enum:
@@ -76,6 +82,7 @@ cdef extern from "vm.h" nogil:
         int (*run)(const ft_tape *, const ft_library *, ft_run *) noexcept nogil
         ft_kernel (*kernel)(int, int, int) noexcept nogil
         void (*copy)(const ft_tape *, int, int, const void *, void *) noexcept nogil
+        void (*check)(ft_watch *, int64_t) noexcept nogil
     ctypedef struct ft_row:
         const char *name
         const char *doc
