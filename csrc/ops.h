@@ -21,7 +21,7 @@
  *
  * A domain names the sample range of the generated tests (tests/table.py), inside which the op is
  * differentiable: REAL (-3, 3); POSITIVE; NONZERO; UNIT (-1, 1); ABOVE1; SHIFTED (-0.9, ..); WHOLE
- * (integers, held fixed); MASK (0 or 1, held fixed); OFF (a jump lies at integers, avoid them).
+ * (integers, held fixed); ORDER (0, 1, 2 .., held fixed); MASK (0 or 1, held fixed); OFF (a jump lies at integers, avoid them).
  */
 
 /* ---- arithmetic */
@@ -69,6 +69,7 @@ VEC1(tanh,        MUL(D, SUB(ONE, MUL(Y, Y))),                   REAL,          
 VEC1(arcsinh,     DIV(D, HYPOT(ONE, A)),                         REAL,           "inverse hyperbolic sine")
 VEC1(arccosh,     DIV(D, MUL(SQRT(SUB(A, ONE)), SQRT(ADD(A, ONE)))), ABOVE1,     "inverse hyperbolic cosine")
 VEC1(arctanh,     DIV(D, MUL(SUB(ONE, A), ADD(ONE, A))),         UNIT,           "inverse hyperbolic tangent")
+VEC1(sinc,                        MUL(D, SINC_SLOPE(A, ONE)),            REAL,           "sin(pi a)/(pi a)")
 MAP1(deg2rad,     a * FT_DEGREE,  MUL(D, DEGREE),                REAL,           "degrees to radians")
 MAP1(rad2deg,     a * FT_RADIAN,  MUL(D, RADIAN),                REAL,           "radians to degrees")
 
@@ -119,6 +120,7 @@ MAP2(ratio,       a == 0 ? 0 : a / b, DIV(D, B), NEG(DIV(MUL(D, Y), B)), REAL, N
 MAP3(add_scaled,  c + (a == 0 ? 0 : a * b), MUL(D, B), MUL(D, A), D, REAL, REAL, REAL, "c plus scale(a, b), rounded twice")
 MAP2(share,       a > b ? 1 : a == b ? 0.5 : a < b ? 0 : a + b, NONE, NONE, REAL, REAL, "1 where a wins, 1/2 where a ties with b")
 MAP2(fshare,      (b != b || a > b) ? 1 : a == b ? 0.5 : 0, NONE, NONE, REAL, REAL, "share, a nan always loses")
+MAP2(sinc_slope,  ft_sinc_slope(a, b), MUL(D, SINC_SLOPE(A, ADD(B, ONE))), NONE, REAL, ORDER, "derivative of order b of sinc at a")
 MAP1(sqrt0,       sqrt(a),        PICK(Y, DIV(D, ADD(Y, Y)), ZERO), POSITIVE,    "square root with slope 0 at 0: norm and std")
 MAP3(within,      (a >= b) & (a <= c), NONE, NONE, NONE,         REAL, LOW, HIGH, "b <= a <= c")
 

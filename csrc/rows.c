@@ -65,6 +65,7 @@ const double ft_constants[] = {
 #define SINH(x) x, OP_sinh
 #define COSH(x) x, OP_cosh
 #define SIGMOID(x) x, OP_sigmoid
+#define SINC_SLOPE(x, n) x, n, OP_sinc_slope
 #define NONE FT_W_END
 
 #define VEC1(name, da, pa, doc) static const uint8_t name##_da[] = {da, FT_W_END};

@@ -155,6 +155,11 @@ def nonzero(x):
     return np.nonzero(value(x))
 
 
+@implements(np.sinc)
+def sinc(x):
+    return apply("sinc", x)
+
+
 # ---- products
 
 @implements(np.dot)
@@ -220,18 +225,6 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
 
 def _tuple(shape):
     return (shape,) if hasattr(shape, "__index__") else tuple(shape)
-
-
-@implements(np.sinc)
-def sinc(x):
-    """sin(pi x) / (pi x). Near 0 its Taylor series, so that derivatives of any order are precise there."""
-    z = np.square(x * np.pi)
-    near = 0.0
-    for k in range(13, 0, -1):
-        near = (1.0 + near) * z * (-1.0 / (2 * k * (2 * k + 1)))
-    small = z < 2.5
-    far = np.pi * np.where(small, 1.0, x)
-    return np.where(small, 1.0 + near, np.sin(far) / far)
 
 
 # ---- reading only

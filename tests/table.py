@@ -6,6 +6,7 @@ library what the right answer is. A row that this file cannot sample fails tests
 import math
 from typing import NamedTuple
 
+import mpmath as mp
 import numpy as np
 
 import fasttape as ft
@@ -44,9 +45,10 @@ DOMAINS = {
     "ABOVE1": between(1.2, 4), "SHIFTED": between(-0.8, 3), "OFF": between(-4, 4), "LOW": between(-1.5, -0.3),
     "HIGH": between(0.3, 1.5),
     "WHOLE": lambda rng, shape: rng.choice([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0], shape),
+    "ORDER": lambda rng, shape: rng.choice([0.0, 1.0, 2.0, 3.0], shape),
     "MASK": lambda rng, shape: rng.choice([0.0, 1.0], shape),
 }
-HELD = {"WHOLE", "MASK"}            # domains of separate points: nothing is moved within them
+HELD = {"WHOLE", "ORDER", "MASK"}            # domains of separate points: nothing is moved within them
 
 
 def sample(name, shapes, dtype=np.float64, seed=0):
@@ -72,6 +74,17 @@ def ldexp(a, b):
     return np.ldexp(a, b if is_traced(b) else np.asarray(b).astype(np.int32))
 
 
+@np.vectorize(otypes=[float])
+def sinc_slope(a, n):
+    """With z = pi a and j = sin(z)/z: j^(k) = (sin(z + k pi/2) - k j^(k-1))/z, in 60 digits."""
+    with mp.workdps(60):
+        z = mp.pi * mp.mpf(float(a))
+        y = mp.sin(z) / z
+        for k in range(1, int(n) + 1):
+            y = (mp.sin(z + k * mp.pi / 2) - k * y) / z
+        return y * mp.pi ** int(n)
+
+
 WITHOUT_NUMPY = {                   # rows that NumPy has no function for: their definitions
     "erf": np.vectorize(math.erf, otypes=[float]),
     "erfc": np.vectorize(math.erfc, otypes=[float]),
@@ -84,6 +97,7 @@ WITHOUT_NUMPY = {                   # rows that NumPy has no function for: their
     "add_scaled": lambda a, b, c: c + np.where(a == 0, 0, a * b),
     "share": lambda a, b: np.where(np.isnan(a + b), a + b, np.heaviside(a - b, 0.5)),
     "fshare": lambda a, b: np.where(np.isnan(b), 1, np.where(np.isnan(a), 0, np.heaviside(a - b, 0.5))),
+    "sinc_slope": sinc_slope,
     "sqrt0": lambda a: np.sqrt(a),
     "within": lambda a, b, c: np.where((b <= a) & (a <= c), 1.0, 0.0),
 }

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from table import (
     DOMAINS,
+    HELD,
     OPERANDS,
     PAIRS,
     ROWS,
@@ -90,7 +91,7 @@ def test_first_derivative(name, k):
         wanted = slope(f, operands[k], v)
     else:
         wanted = np.zeros(40)
-        if name != "stop_gradient" and ROWS[name].domains[k] not in ("WHOLE", "MASK"):
+        if name != "stop_gradient" and ROWS[name].domains[k] not in HELD:
             np.testing.assert_array_equal(f(operands[k] + 1e-3), f(operands[k]))     # flat indeed
     w = direction(operands[k], 1)
     found = ft.grad(of_operand(total(name), operands, k))(operands[k])
@@ -265,7 +266,7 @@ def test_special_values_are_numpy_s(name, isa):
     with np.errstate(all="ignore"):
         wanted = reference(name)(*operands) * 1.0
         got = values(name, *operands)
-    np.testing.assert_allclose(got, wanted, rtol=1e-14, atol=0)
+    np.testing.assert_allclose(got, wanted, rtol=1e-14, atol=1e-16 if name == "sinc" else 0)    # NumPy's at integers
     if name not in ZEROS_OF_EITHER_SIGN:
         zero = wanted == 0
         np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(wanted[zero]))

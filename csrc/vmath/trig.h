@@ -98,4 +98,31 @@ FT_INLINE double ft_sinc_core(double x)
 }
 FT_TOTAL1(sinc)
 
+/* The n-th derivative of sinc. With z = pi x and j(z) = sin(z)/z, z j⁽ⁿ⁾ + n j⁽ⁿ⁻¹⁾ = sin(z + n pi/2), which is
+ * stable upward where z > n; below, the Taylor series. Not for the vectoriser: only derivatives need it. */
+static double ft_sinc_slope(double x, double n)
+{
+    double a = fabs(x), z = a * 0x1.921fb54442d18p+1, y, k;
+    if (z > 3 && z > n) {
+        double r = a - 2 * rint(a / 2), s = sin(r * 0x1.921fb54442d18p+1), c = cos(r * 0x1.921fb54442d18p+1), t;
+        for (y = s / z, k = 1; k <= n; k++) {
+            t = s;
+            s = c;
+            c = -t;
+            y = (s - k * y) / z;
+        }
+    } else {
+        double p = fmod(n, 2), term = p ? z : 1, m = n + p, sign = fmod(m, 4) ? -1 : 1;    /* m = 2k, p = 2k - n */
+        for (y = 0; fabs(term) > 1e-18 * fabs(y) && p < 400; m += 2) {
+            y += sign * term / (m + 1);
+            sign = -sign;
+            term *= z / (p + 1) * (z / (p + 2));
+            p += 2;
+        }
+        y = x != x ? x : y;
+    }
+    for (k = 0; k < n; k++) y *= 0x1.921fb54442d18p+1;
+    return x < 0 && fmod(n, 2) ? -y : y;
+}
+
 #endif
