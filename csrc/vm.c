@@ -183,7 +183,8 @@ static void run_matmul(const ft_tape *t, const ft_library *lib, const ft_instr *
         stride_b[i] = kb < 0 || (i < lead && t->dims[sb->at + kb] == 1) ? 0 : lb[kb];
     }
     const char *a = origin(t, in->a, in->view_a, f32), *b = origin(t, in->b, in->view_b, f32);
-    if (f32 || lead || !matvec(t, in->y, (const double *)a, (const double *)b, dims, stride_a, stride_b))
+    if (f32 || lead || !matvec(t->watch, t->n_watch, in->y, (const double *)a, (const double *)b, dims, stride_a,
+                                 stride_b))
         matmul(lib, in->y, a, b, f32, lead, dims, stride_a, stride_b);
 }
 

@@ -50,6 +50,21 @@ def test_forward_memory_does_not_grow_with_the_number_of_steps(step):
     assert many < 1.1 * few + 1000
 
 
+@pytest.mark.parametrize("step", [burgers, updates])
+def test_memory_of_a_forward_jacobian_does_not_grow_with_the_number_of_steps(step):
+    """Many tangents in one pass, which forgets as one tangent's does."""
+    def of_rates(rates, n):
+        return step(rates[0] * U + rates[1] + 0.1 * rates[2] * U ** 2, n)
+
+    rates = np.array([1.0, 0.1, 0.3])
+    few, many = (peak(lambda n=n: ft.jacobian(lambda r: of_rates(r, n), mode="forward")(rates)) for n in (300, 3000))
+    assert many < 1.1 * few + 1000
+    columns = [ft.jvp(lambda r: of_rates(r, 300), rates, axis)[1] for axis in np.eye(3)]
+    np.testing.assert_array_equal(ft.jacobian(lambda r: of_rates(r, 300), mode="forward")(rates), np.stack(columns, -1))
+    rows = ft.jacobian(lambda r: of_rates(r, 300), mode="reverse")(rates)
+    np.testing.assert_allclose(rows, np.stack(columns, -1), rtol=1e-9, atol=1e-12)
+
+
 def test_forward_memory_of_a_scalar_loop():
     def f(x, n):
         y = x

@@ -20,7 +20,8 @@ record
 capture index plan sweep
 tracer
 trace
-checkpoint forward jacobian listing reverse
+checkpoint forward listing reverse
+jacobian
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}
 

@@ -77,8 +77,8 @@ static void vector_times_rows(double *restrict y, const double *restrict m, int6
 enum { ROWS_BYTES = 1 << 13 };  /* of a held matrix between two steps of its checksum: they stay in L1 */
 
 /* y = a @ b where one of them is a vector and the other lies row by row or column by column; 0 if not
- * so. Strides in elements; dims are m, k, n. */
-static int matvec(const ft_tape *t, double *y, const double *a, const double *b, const int64_t *dims,
+ * so. Strides in elements; dims are m, k, n. The matrix may be one that is watched. */
+static int matvec(ft_watch *w, int64_t n_watch, double *y, const double *a, const double *b, const int64_t *dims,
                   const int64_t *sa, const int64_t *sb) {
     int64_t k = dims[1], rows, n, step;
     const double *matrix, *v;
@@ -100,7 +100,7 @@ static int matvec(const ft_tape *t, double *y, const double *a, const double *b,
         n = dot ? k : dims[2];
         step = dot ? sb[1] : sb[0];
     } else return 0;
-    ft_watch *w = t->watch, *end = w + t->n_watch;
+    ft_watch *end = w + n_watch;
     while (w < end && (w->at != 0 || w->data != (const char *)matrix || w->size != rows * n * 8)) w++;
     int64_t chunk = w < end && step == n ? (ROWS_BYTES / (n * 8) & ~7) + 8 : rows;
     if (!dot) memset(y, 0, (size_t)n * 8);

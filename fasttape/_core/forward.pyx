@@ -2,56 +2,66 @@
 import numpy as np
 
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, push, push_begin
+from fasttape._core.sweep cimport Sweep, lift_shape, push, push_begin
 from fasttape._core.tracer cimport Array, wrap
 from fasttape._core.trace cimport current, enter, leave, output_node, replace_inputs, values
+
+
+cdef tuple push_through(Tape tape, int64_t start, f, list args, dict kwargs, list inputs, list tangents,
+                        int64_t lanes, str who):
+    """(y, t): the nodes of f(*args), and of its tangents, of which `lanes` are stacked, or one if 0. The
+    outermost transform's are pushed in pieces as f goes on, on a tape that forgets."""
+    cdef Sweep s
+    cdef int32_t y, t
+    cdef int64_t begin = start
+    cdef bint own = tape.depth == 1
+    s.lanes = lanes
+    s.start = start
+    if own:
+        begin_tangents(tape, 0, inputs, tangents)
+        tape.lanes = lanes
+        tape.pushed = tape.t.n
+        tape.pushing = True
+    result = f(*args, **kwargs)
+    if own:
+        tape.forgets = tape.pushing = False
+    y = output_node(tape, result, who)
+    s.end = tape.t.n
+    if own:
+        begin = tape.pushed
+        push_begin(tape, begin, s.end)
+    else:
+        begin_tangents(tape, start, inputs, tangents)
+    with nogil:
+        push(tape, &s, begin, s.end)
+    t = tape.tangent[y] if y >= start else -1
+    if t < 0:
+        t = fill(tape, 0.0, tape.t.entry[y].dtype, lift_shape(tape, lanes, shape_of(tape, y)))
+    return y, t
+
+
+cdef int begin_tangents(Tape tape, int64_t start, list inputs, list tangents) except -1:
+    push_begin(tape, start, tape.t.n)
+    for x, v in zip(inputs, tangents):
+        tape.tangent[(<Array>x).node] = (<Array>v).node
+    return 0
 
 
 def value_and_tangent(f, tuple args, tuple tangents, tuple argnums, str who):
     """(value, tangent) of f at args along the tangents of the arguments argnums."""
     cdef Tape outer = current(), tape = enter(args + tangents)
-    cdef Sweep s
-    cdef list inputs = [], nodes = [], seeds = [], call_args = list(args), out
-    cdef int32_t y, t
-    cdef int64_t begin
-    cdef bint own = tape.depth == 1
+    cdef list inputs = [], nodes = [], seeds = [], call_args = list(args)
+    cdef int64_t start = tape.t.n
     try:
-        s.lanes = 0
-        s.start = tape.t.n
-        if own:
+        if tape.depth == 1:
             tape.forgets = True
         replace_inputs(tape, call_args, argnums, who, inputs, nodes)
         for x, v in zip(inputs, tangents):
-            t = seed(tape, (<Array>x).node, v, who)
-            seeds.append(wrap(tape, t))
-        if own:
-            begin = 0
-            s.start = 0
-            push_begin(tape, 0, tape.t.n)
-            for x, v in zip(inputs, seeds):
-                tape.tangent[(<Array>x).node] = (<Array>v).node
-            tape.pushed = tape.t.n
-            tape.pushing = True
-        result = f(*call_args)
-        if own:
-            tape.forgets = tape.pushing = False
-        y = output_node(tape, result, who)
-        s.end = tape.t.n
-        begin = tape.pushed if own else s.start
-        push_begin(tape, begin, s.end)
-        if not own:
-            for x, v in zip(inputs, seeds):
-                tape.tangent[(<Array>x).node] = (<Array>v).node
-        with nogil:
-            push(tape, &s, begin, s.end)
-        t = tape.tangent[y] if y >= s.start else -1
-        if t < 0:
-            t = fill(tape, 0.0, tape.t.entry[y].dtype, shape_of(tape, y))
-        if own:
-            out = values(tape, [y, t])
-        else:
-            out = [wrap(tape, y), wrap(tape, t)]
-        return out[0], out[1]
+            seeds.append(wrap(tape, seed(tape, (<Array>x).node, v, who)))
+        y, t = push_through(tape, start, f, call_args, {}, inputs, seeds, 0, who)
+        if tape.depth == 1:
+            return tuple(values(tape, [y, t]))
+        return wrap(tape, y), wrap(tape, t)
     finally:
         leave(tape, outer)
 

@@ -5,6 +5,7 @@ Of n inputs and m outputs, n tangents are pushed or m cotangents pulled, whichev
 import numpy as np
 
 from fasttape._core.capture cimport capture_array
+from fasttape._core.forward cimport push_through
 from fasttape._core.record cimport *
 from fasttape._core.sweep cimport Sweep, give, lift_shape, push, push_begin
 from fasttape._core.trace cimport (begin_pull, current, enter, finish, leave, output_node, replace_inputs,
@@ -13,17 +14,28 @@ from fasttape._core.tracer cimport wrap
 
 cdef enum:
     LANE_BYTES = 1 << 27            # a pass carries as many seeds as keep an array of lanes below this
+    MOST_AT_ONCE = 64               # tangents that go forward together, while the trace is forgotten
 
 
 def jacobian(f, tuple args, dict kwargs, tuple argnums, str mode, str who):
     """One block per argument, of shape (output's shape) + (argument's shape)."""
     cdef Tape outer = current(), tape = enter(args)
-    cdef list inputs = [], nodes = [], call_args = list(args)
+    cdef list inputs = [], nodes = [], call_args = list(args), made
     cdef int64_t n, m, start, end, largest
-    cdef int32_t y, node
+    cdef int32_t y, t, node
     try:
         start = tape.t.n
+        n = sum([np.size(args[k]) for k in argnums if -len(args) <= k < len(args)])
+        tape.forgets = tape.forgets or (tape.depth == 1 and 0 < n and
+                                        (n == 1 if mode == "auto" else mode == "forward" and n <= MOST_AT_ONCE))
         replace_inputs(tape, call_args, argnums, who, inputs, nodes)
+        if tape.depth == 1 and tape.forgets:
+            made = [wrap(tape, capture_array(tape, seeds(tape, node, 0, n, first), True))
+                    for node, first in placed(tape, nodes)]
+            sizes = [(size_of(tape, node), shape_tuple(tape, shape_of(tape, node))) for node in nodes]
+            y, t = push_through(tape, start, f, call_args, kwargs, inputs, made, n, who)
+            out_shape = shape_tuple(tape, shape_of(tape, y))
+            return blocks_of(values(tape, [t])[0], sizes, out_shape)
         was = tape.reversing
         tape.reversing = was or (tape.depth == 1 and mode == "reverse")
         result = f(*call_args, **kwargs)
@@ -31,13 +43,12 @@ def jacobian(f, tuple args, dict kwargs, tuple argnums, str mode, str who):
         y = output_node(tape, result, who)
         end = tape.t.n
         m = size_of(tape, y)
-        n = sum([size_of(tape, node) for node in nodes])
         largest = 1
         for i in range(start, end):
             largest = max(largest, tape.t.shape[tape.t.entry[i].shape].size)
         largest = max(1, LANE_BYTES // (8 * largest))
         if mode == "forward" or (mode == "auto" and n <= m):
-            return columns(tape, nodes, y, start, end, n, m, largest)
+            return columns(tape, nodes, y, start, end, n, largest)
         return rows_of(tape, nodes, y, start, end, m, largest)
     finally:
         leave(tape, outer)
@@ -78,11 +89,11 @@ cdef list rows_of(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, 
             for k, node in enumerate(nodes)]
 
 
-cdef list columns(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, int64_t n, int64_t m, int64_t most):
+cdef list columns(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, int64_t n, int64_t most):
     cdef Sweep s
     cdef int64_t first
     cdef int32_t node, t
-    cdef list passes = [], blocks = []
+    cdef list passes = []
     out_shape = shape_tuple(tape, shape_of(tape, y))
     for first in range(0, n, most):
         s.start = start
@@ -99,12 +110,21 @@ cdef list columns(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, 
         if t < 0:
             t = fill(tape, 0.0, tape.t.entry[y].dtype, lift_shape(tape, s.lanes, shape_of(tape, y)))
         passes.append(values(tape, [t])[0] if tape.depth == 1 else wrap(tape, t))
+    sizes = [(size_of(tape, node), shape_tuple(tape, shape_of(tape, node))) for node in nodes]
     if n == 0:
-        return [np.zeros(out_shape + shape_tuple(tape, shape_of(tape, node))) for node in nodes]
-    stack = join(passes)
-    for node, off in placed(tape, nodes):
-        part = stack[off:off + size_of(tape, node)].reshape((size_of(tape, node), m))
-        blocks.append(np.transpose(part).reshape(out_shape + shape_tuple(tape, shape_of(tape, node))))
+        return [np.zeros(out_shape + shape) for _, shape in sizes]
+    return blocks_of(join(passes), sizes, out_shape)
+
+
+cdef list blocks_of(object stack, list sizes, tuple out_shape):
+    """The block of each argument, from the tangents of its elements, one after the other."""
+    cdef list blocks = []
+    cdef int64_t first = 0
+    m = int(np.prod(out_shape))
+    for size, shape in sizes:
+        part = stack[first:first + size].reshape((size, m))
+        blocks.append(np.transpose(part).reshape(out_shape + shape))
+        first += size
     return blocks
 
 

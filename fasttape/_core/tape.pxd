@@ -63,7 +63,7 @@ cdef class Tape:
     cdef int32_t *ct
     cdef int64_t cap_active, cap_ct
     cdef int32_t *tangent           # of a forward trace, by node
-    cdef int64_t cap_tangent, pushed
+    cdef int64_t cap_tangent, pushed, lanes
 
     cdef int reset(self) except -1
     cdef int clear_tables(self) except -1

@@ -455,7 +455,7 @@ cdef class Tape:
         self.generation += 1
         self.t.n = self.t.n_args = self.t.n_watch = 0
         self.depth = 0
-        self.pushed = 0
+        self.pushed = self.lanes = 0
         self.forgets = self.defers = self.broken = self.reversing = self.pushing = False
         self.parent = None
         self.replay = None

@@ -268,7 +268,7 @@ cdef int forget_past(Tape tape) except -1:
     cdef ft_entry *entries
     cdef ft_value *vals
     s.start = 0
-    s.lanes = 0
+    s.lanes = tape.lanes
     while p != NULL:
         x = <Array><PyObject *>p
         if x.base is None:

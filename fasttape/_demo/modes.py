@@ -1,6 +1,6 @@
 """One gradient three ways: what forward, reverse and checkpointed reverse mode cost.
 
-Forward mode makes a pass for each of the eight parameters and keeps nothing behind it. Reverse mode
+Forward mode pushes a tangent for each of the eight parameters and keeps nothing behind it. Reverse mode
 makes one pass whatever their number, but keeps every step until the way back. Checkpointed reverse
 mode keeps one state a year and computes the steps of a year anew on the way back.
 """
@@ -26,18 +26,13 @@ class Cost(NamedTuple):
     bytes: int
 
 
-def forward_gradient(theta):
-    """The gradient of the loss of `pelts`: a tangent pushed forward along each axis in turn."""
-    return np.array([ft.jvp(pelts.loss, theta, axis)[1] for axis in np.eye(len(theta))])
-
-
 def checkpointed_loss(theta):
     """The loss of `pelts`, of which reverse mode keeps the state at each new year only."""
     return pelts.loss(theta, year=ft.checkpoint(pelts.year))
 
 
 GRADIENTS = {
-    "forward": forward_gradient,
+    "forward": ft.jacobian(pelts.loss, mode="forward"),
     "checkpointed": ft.grad(checkpointed_loss),
     "reverse": ft.grad(pelts.loss),
 }
