@@ -19,6 +19,10 @@ tape
 record
 capture index plan sweep
 tracer
+operate views
+build protocols subscript
+reductions
+array
 trace
 checkpoint forward jacobian listing reverse
 """
