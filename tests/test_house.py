@@ -16,8 +16,9 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 FLOORS = """
 vm
 tape
-record
-capture index plan sweep
+buffers needs record
+capture index runs sweep
+plan
 tracer
 operate views
 build protocols subscript
