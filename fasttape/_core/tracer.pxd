@@ -78,8 +78,8 @@ cdef inline Tracer new_scalar(Tape tape, int32_t node):
 
 cdef inline int32_t node_of(Tracer x) except -1:
     """The node that x stands for now."""
-    cdef Tape tape = x.tape
-    if tape is None or x.generation != tape.generation or tape.broken or tape.thread != PyThread_get_thread_ident():
+    if x.tape is None or x.generation != x.tape.generation or x.tape.broken \
+            or x.tape.thread != PyThread_get_thread_ident():    # no variable for x.tape, which would be counted
         cannot_use(x)
     if x.base is not None and x.base.node != x.base_node:
         return follow_base(x)
