@@ -1,6 +1,7 @@
 """Exact derivatives of ordinary NumPy and scalar Python code, on the CPU, at the speed of C."""
 from fasttape import numpy, special
-from fasttape._core.tracer import Array, Scalar, TraceError, value
+from fasttape._core.array import Array, Scalar
+from fasttape._core.tracer import TraceError, value
 from fasttape.inspect import peak_memory, table
 from fasttape.special import stop_gradient
 from fasttape.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp

@@ -5,7 +5,9 @@ NumPy cannot hand over. Each takes NumPy's arguments; what it does not take is r
 """
 import numpy as np
 
-from fasttape._core.tracer import FUNCTIONS, apply, broadcast_to, full, is_traced, join, value
+from fasttape._core.build import apply, broadcast_to, full, join
+from fasttape._core.protocols import FUNCTIONS
+from fasttape._core.tracer import is_traced, value
 
 
 def implements(*functions):

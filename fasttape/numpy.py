@@ -7,7 +7,8 @@ traced values. Plain ``import numpy as np`` serves everything else.
 """
 import numpy as _np
 
-from fasttape._core.tracer import FUNCTIONS, is_traced
+from fasttape._core.protocols import FUNCTIONS
+from fasttape._core.tracer import is_traced
 from fasttape.functions import full_like, stack
 
 

@@ -2,7 +2,8 @@
 import numpy as np
 
 from fasttape._core import vm
-from fasttape._core.tracer import apply, is_traced
+from fasttape._core.build import apply
+from fasttape._core.tracer import is_traced
 
 
 def _unary(name, doc):

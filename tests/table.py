@@ -11,7 +11,8 @@ import numpy as np
 
 import fasttape as ft
 from fasttape._core import vm
-from fasttape._core.tracer import apply, is_traced
+from fasttape._core.build import apply
+from fasttape._core.tracer import is_traced
 
 
 class Row(NamedTuple):

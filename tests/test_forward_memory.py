@@ -179,3 +179,8 @@ def test_million_scalar_operations_nested_in_one_expression():
 
     assert ft.grad(f)(0.5) == pytest.approx(0.9999999**1_000_000, rel=1e-9)
     assert ft.jvp(f, 0.5, 1.0)[1] == pytest.approx(0.9999999**1_000_000, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", [ft.Array, ft.Scalar])
+def test_the_garbage_collector_does_not_follow_tracers(kind):
+    assert not kind.__flags__ & 1 << 14     # Py_TPFLAGS_HAVE_GC: 16 bytes more each, and a visit per collection

@@ -16,9 +16,14 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 FLOORS = """
 vm
 tape
-record
-capture index plan sweep
+buffers needs record
+capture index runs sweep
+plan
 tracer
+operate views
+build protocols subscript
+reductions
+array
 trace
 checkpoint forward listing reverse
 jacobian

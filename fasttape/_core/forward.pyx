@@ -1,9 +1,10 @@
 """Forward mode: value and tangent together, in memory that does not grow with the number of steps."""
 import numpy as np
 
+from fasttape._core.array cimport Array
 from fasttape._core.record cimport *
 from fasttape._core.sweep cimport Sweep, lift_shape, push, push_begin
-from fasttape._core.tracer cimport Array, wrap
+from fasttape._core.tracer cimport wrap
 from fasttape._core.trace cimport current, enter, leave, output_node, replace_inputs, values
 
 

@@ -1,9 +1,9 @@
 """A tape written out, for people."""
+from fasttape._core.array cimport Array
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
 from fasttape._core.sweep cimport Sweep, give, push, push_begin
 from fasttape._core.trace cimport begin_pull, current, enter_own, leave, new_input, output_node, run_pull
-from fasttape._core.tracer cimport Array
 
 from fasttape._core import vm
 

@@ -27,7 +27,7 @@ cdef class Tape:
     cdef bint forgets               # a forward trace, which runs and drops its past as it goes
     cdef bint broken                # a run failed midway: nothing recorded here can be trusted
     cdef unsigned long thread
-    cdef void *tracers              # head of the list of live tracers (tracer.Array)
+    cdef void *tracers              # head of the list of live tracers (tracer.Tracer)
     cdef list keep                  # Python objects that entries point into
     cdef list locked                # captured arrays whose WRITEABLE flag is held down
     cdef bint defers                # their checksums are taken by the product that first reads them

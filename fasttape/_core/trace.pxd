@@ -1,8 +1,8 @@
 # Opening and closing a trace, its inputs and its outputs.
 from libc.stdint cimport int32_t, int64_t
+from fasttape._core.array cimport Array
 from fasttape._core.sweep cimport Sweep
 from fasttape._core.tape cimport Tape
-from fasttape._core.tracer cimport Array
 
 cdef Tape enter(object args)
 cdef Tape enter_own()

@@ -11,11 +11,12 @@ from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
 
+from fasttape._core.array cimport Array
 from fasttape._core.capture cimport capture_array, unlock, watch_again
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
 from fasttape._core.sweep cimport Sweep, cotangent, pull, pull_begin, push, push_begin
-from fasttape._core.tracer cimport Array, node_of, value_of, wrap
+from fasttape._core.tracer cimport node_of, value_of, wrap
 
 from fasttape._core import tracer as tracers
 

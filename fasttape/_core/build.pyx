@@ -1,0 +1,149 @@
+"""What functions.py is built of: any op by its name, and arrays of given shapes or made of pieces."""
+import numpy as np
+
+from fasttape._core.record cimport *
+from fasttape._core.tracer cimport *
+
+cdef dict OPCODES = {rows[i].name.decode(): i for i in range(FT_N_MAP)}
+
+
+def apply(str name, *operands):
+    """Append op `name`; at least one operand is traced."""
+    cdef int op = OPCODES[name], like = -1
+    cdef Tape tape = None
+    cdef Tracer y
+    for x in operands:
+        if isinstance(x, Tracer):
+            tape = innermost(tape, x)
+            if like < 0 or (<Tracer>x).tape.t.entry[node_of(<Tracer>x)].dtype < FT_B64:
+                like = (<Tracer>x).tape.t.entry[(<Tracer>x).node].dtype
+    nodes = [operand(tape, x, like) for x in operands]
+    if rows[op].arity == 1:
+        y = wrap(tape, map1(tape, op, nodes[0]))
+    elif rows[op].arity == 2:
+        y = wrap(tape, map2(tape, op, nodes[0], nodes[1]))
+    else:
+        y = wrap(tape, map3(tape, op, nodes[0], nodes[1], nodes[2]))
+    after_record(tape)
+    return y
+
+
+cdef int check_axes(tuple shape) except -1:
+    if len(shape) > 32:
+        raise ValueError(f"fasttape: a shape has {len(shape)} axes; at most 32 are supported")
+    return 0
+
+
+def broadcast_to(Tracer x, shape):
+    """x spread to a shape; a copy, unlike NumPy's read-only view."""
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int k
+    cdef int32_t id
+    shape = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    check_axes(shape)
+    for k in range(len(shape)):
+        dims[k] = shape[k]
+    id = intern_shape(x.tape, len(shape), dims)
+    if broadcast(x.tape, shape_of(x.tape, node_of(x)), id) != id:
+        raise ValueError(f"broadcast_to: operands could not be broadcast together with remapped shapes {x.shape} and {shape}")
+    return wrap(x.tape, spread(x.tape, x.node, id))
+
+
+def full(Tracer like, shape, double value, dtype=None):
+    """An array of one value on the tape of `like`."""
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int k, code = like.tape.t.entry[node_of(like)].dtype & 1
+    if dtype is not None:
+        code = np.dtype(dtype) == np.float32
+    check_axes(shape)
+    for k in range(len(shape)):
+        dims[k] = shape[k]
+    return wrap(like.tape, fill(like.tape, value, code, intern_shape(like.tape, len(shape), dims)))
+
+
+cdef int unlike(str name, int axis, int k, object a, object b) except -1:
+    raise ValueError(f"{name}: along axis {axis}, array 0 has shape {a} and array {k} has shape {b}; they must agree "
+                     f"in all other axes")
+
+
+def join(list pieces, object axis, bint stacked, str name):
+    """Concatenate along an axis, or stack along a new one. At least one piece is traced."""
+    cdef Tape tape = None
+    cdef int like = FT_F64, f32 = 1, flags = 0, ndim, own, k, j, place
+    cdef int64_t n = len(pieces), at, i, end = 0, step = 1, step_at_axis
+    cdef int32_t node, id, view
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int64_t strides[FT_MAX_DIMS]
+    cdef int64_t extent[FT_MAX_DIMS]
+    cdef int64_t along[FT_MAX_DIMS]
+    cdef int64_t *own_dims
+    cdef bint scalars
+    cdef Tracer y
+    for x in pieces:
+        if isinstance(x, Tracer):
+            tape = innermost(tape, x)
+            like = (<Tracer>x).tape.t.entry[node_of(<Tracer>x)].dtype & 1
+    scalars = stacked
+    at = new_args(tape, 1 + 2 * n)
+    for i in range(n):
+        node = operand(tape, pieces[i], like)
+        if tape.t.entry[node].dtype >= FT_B64:
+            node = cast(tape, node, tape.t.entry[node].dtype & 1)
+        f32 &= tape.t.entry[node].dtype & 1
+        scalars = scalars and shape_of(tape, node) == 0
+        tape.t.args[at + 1 + 2 * i] = node
+    own = ndim_of(tape, tape.t.args[at + 1])
+    ndim = own + stacked
+    if ndim == 0:
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    place = axis.__index__()
+    if place < -ndim or place >= ndim:
+        raise np.exceptions.AxisError(place, ndim)
+    if place < 0:
+        place += ndim
+    for i in range(n):              # what all share, and the extent along the axis
+        node = tape.t.args[at + 1 + 2 * i]
+        if not f32 and tape.t.entry[node].dtype & 1:
+            node = tape.t.args[at + 1 + 2 * i] = cast(tape, node, FT_F64)
+        flags |= tape.t.entry[node].flags
+        own_dims = dims_of(tape, node)
+        if ndim_of(tape, node) != own:
+            unlike(name, place, i, shape_tuple(tape, shape_of(tape, tape.t.args[at + 1])), shape_tuple(tape, shape_of(tape, node)))
+        j = 0
+        for k in range(ndim):
+            if k == place:
+                end += 1 if stacked else own_dims[j]
+                j += not stacked
+                continue
+            if i == 0:
+                dims[k] = own_dims[j]
+            elif dims[k] != own_dims[j]:
+                unlike(name, place, i, shape_tuple(tape, shape_of(tape, tape.t.args[at + 1])), shape_tuple(tape, shape_of(tape, node)))
+            j += 1
+    dims[place] = end
+    id = intern_shape(tape, ndim, dims)
+    if scalars:
+        for i in range(n):
+            tape.t.args[at + 1 + i] = tape.t.args[at + 1 + 2 * i]
+    else:
+        for k in range(ndim - 1, -1, -1):
+            strides[k] = step
+            step *= dims[k]
+        step_at_axis = strides[place]
+        end = 0
+        for i in range(n):
+            node = tape.t.args[at + 1 + 2 * i]
+            j = 0
+            for k in range(ndim):
+                if k == place and stacked:
+                    continue
+                extent[j] = dims_of(tape, node)[j]
+                along[j] = strides[k]
+                j += 1
+            view = intern_view(tape, id, own, extent, along, end * step_at_axis)
+            tape.t.args[at + 2 + 2 * i] = view
+            end += 1 if stacked else extent[place]
+    tape.t.args[at] = <int32_t>n
+    y = wrap(tape, emit(tape, OP_pack if scalars else OP_assemble, f32, flags & FT_ACTIVE, id, 0, 0, <int32_t>at))
+    after_record(tape)
+    return y

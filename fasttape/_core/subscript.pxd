@@ -1,0 +1,5 @@
+# Indexing of tracers.
+from fasttape._core.tracer cimport Tracer
+
+cdef Tracer get_items(Tracer x, object index)
+cdef int set_items(Tracer x, object index, object value) except -1
