@@ -5,7 +5,7 @@ A method's arguments are made sense of here; what it does is told below: in `ope
 """
 import numpy as np
 
-from fasttape._core.operate cimport binary, need_truth, power, product, unary
+from fasttape._core.operate cimport add, binary, divide, multiply, need_truth, power, product, subtract, unary
 from fasttape._core.protocols cimport apply_ufunc, call_function, opcode, uncommon_ufunc
 from fasttape._core.record cimport *
 from fasttape._core.reductions cimport axes_mask, count_along, multiplied, no_extras, reduced
@@ -22,14 +22,14 @@ cdef class Array(Tracer):
     __array_priority__ = 1000
 
     # -- arithmetic
-    def __add__(x, y): return binary(OP_add, x, y)
-    def __radd__(x, y): return binary(OP_add, y, x)
-    def __sub__(x, y): return binary(OP_subtract, x, y)
-    def __rsub__(x, y): return binary(OP_subtract, y, x)
-    def __mul__(x, y): return binary(OP_multiply, x, y)
-    def __rmul__(x, y): return binary(OP_multiply, y, x)
-    def __truediv__(x, y): return binary(OP_divide, x, y)
-    def __rtruediv__(x, y): return binary(OP_divide, y, x)
+    def __add__(x, y): return add(x, y)
+    def __radd__(x, y): return add(y, x)
+    def __sub__(x, y): return subtract(x, y)
+    def __rsub__(x, y): return subtract(y, x)
+    def __mul__(x, y): return multiply(x, y)
+    def __rmul__(x, y): return multiply(y, x)
+    def __truediv__(x, y): return divide(x, y)
+    def __rtruediv__(x, y): return divide(y, x)
     def __floordiv__(x, y): return binary(OP_floor_divide, x, y)
     def __rfloordiv__(x, y): return binary(OP_floor_divide, y, x)
     def __mod__(x, y): return binary(OP_remainder, x, y)
@@ -288,10 +288,10 @@ cdef class Array(Tracer):
 cdef class Scalar(Array):
     """A traced number: shape (). It is immutable, as NumPy's and Python's numbers are."""
 
-    def __iadd__(self, y): return binary(OP_add, self, y)
-    def __isub__(self, y): return binary(OP_subtract, self, y)
-    def __imul__(self, y): return binary(OP_multiply, self, y)
-    def __itruediv__(self, y): return binary(OP_divide, self, y)
+    def __iadd__(self, y): return add(self, y)
+    def __isub__(self, y): return subtract(self, y)
+    def __imul__(self, y): return multiply(self, y)
+    def __itruediv__(self, y): return divide(self, y)
     def __ifloordiv__(self, y): return binary(OP_floor_divide, self, y)
     def __imod__(self, y): return binary(OP_remainder, self, y)
     def __ipow__(self, y, modulo): return power(self, y)
@@ -314,3 +314,34 @@ cdef class Scalar(Array):
 
 
 adopt(Array, Scalar)
+
+
+# The commonest operators go straight to theirs, which take their operands either way round, without the
+# look at each operand's type with which Cython tells __add__ from __radd__.
+
+ctypedef object (*binaryfunc)(object, object)
+
+cdef extern from "Python.h":
+    ctypedef struct PyNumberMethods:
+        binaryfunc nb_add, nb_subtract, nb_multiply, nb_true_divide
+        binaryfunc nb_inplace_add, nb_inplace_subtract, nb_inplace_multiply, nb_inplace_true_divide
+
+cdef extern from *:
+    """
+    #define ft_numbers(type) (((PyTypeObject *)(type))->tp_as_number)
+    """
+    PyNumberMethods *ft_numbers(type)
+
+cdef int take_slots(type kind) except -1:
+    ft_numbers(kind).nb_add = add
+    ft_numbers(kind).nb_subtract = subtract
+    ft_numbers(kind).nb_multiply = multiply
+    ft_numbers(kind).nb_true_divide = divide
+    return 0
+
+take_slots(Array)
+take_slots(Scalar)
+ft_numbers(Scalar).nb_inplace_add = add
+ft_numbers(Scalar).nb_inplace_subtract = subtract
+ft_numbers(Scalar).nb_inplace_multiply = multiply
+ft_numbers(Scalar).nb_inplace_true_divide = divide

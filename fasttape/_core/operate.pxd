@@ -6,3 +6,9 @@ cdef object unary(int op, Tracer x)
 cdef object power(object x, object y)
 cdef object product(object x, object y)
 cdef object need_truth(object x)
+
+# For the type slots of array.pyx: either operand may be the traced one.
+cdef object add(object x, object y)
+cdef object subtract(object x, object y)
+cdef object multiply(object x, object y)
+cdef object divide(object x, object y)

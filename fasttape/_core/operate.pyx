@@ -17,52 +17,107 @@ cdef type np_float64 = np.float64
 cdef tuple OPERANDS = (int, np.ndarray, np.generic, list, tuple)    # looked up once
 
 
-cdef inline double arithmetic(int op, double a, double b) noexcept:
-    """The table's values of the four commonest ops, without a call."""
-    if op == OP_add:
-        return a + b
-    if op == OP_multiply:
-        return a * b
-    if op == OP_subtract:
-        return a - b
-    return a / b if op == OP_divide else machine.scalar(op, a, b, 0.0)
+# ---- numbers
+#
+# Nothing here takes a reference to the tape: each would be a read and a write of one word that the next
+# operation waits for.
 
-
-cdef inline bint plain_number(Tape tape, int32_t node) noexcept:
+cdef inline bint plain_number(Tracer x, int32_t node) noexcept:
     """A known float64."""
-    return tape.t.entry[node].shape == 0 and tape.t.entry[node].flags & FT_DONE and tape.t.entry[node].dtype == FT_F64
+    return x.tape.t.entry[node].flags & FT_DONE and x.tape.t.entry[node].dtype == FT_F64 \
+        and x.tape.t.entry[node].shape == 0
 
 
-cdef object binary_numbers(int op, Tape tape, int32_t a, int32_t b):
-    """The path of a loop over scalars: float64 operands whose values are known."""
+cdef inline int32_t constant_beside(Tracer x, double value) except -1:
+    """As `constant`, on the tape of x."""
+    cdef uint64_t bits = (<uint64_t *>&value)[0]
+    cdef int32_t node = x.tape.constant_at[constant_slot(bits, FT_F64)]
+    if node < x.tape.t.n and (<uint64_t *>&x.tape.t.val[node])[0] == bits and \
+            x.tape.t.entry[node].op == OP_constant and x.tape.t.entry[node].dtype == FT_F64:
+        return node
+    return constant(x.tape, value, FT_F64)
+
+
+cdef inline bint numbers(object x, object y, int32_t *a, int32_t *b) except -1:
+    """Whether x and y are known float64 numbers, one at least a tracer of a tape that forgets nothing; if so,
+    their nodes."""
+    if is_scalar(x):
+        if (<Tracer>x).tape is None or (<Tracer>x).tape.forgets:
+            return False
+        a[0] = node_of(<Tracer>x)
+        if not plain_number(<Tracer>x, a[0]):
+            return False
+        if type(y) is float:
+            b[0] = constant_beside(<Tracer>x, <double>y)
+            return True
+        if type(y) is int:
+            b[0] = constant_beside(<Tracer>x, PyLong_AsDouble(y))
+            return True
+        if is_scalar(y) and (<PyObject *>(<Tracer>y).tape) == (<PyObject *>(<Tracer>x).tape) \
+                and (<Tracer>y).generation == (<Tracer>x).generation:
+            b[0] = (<Tracer>y).node
+            return plain_number(<Tracer>y, b[0])
+        return False
+    if is_scalar(y) and (type(x) is float or type(x) is int) and (<Tracer>y).tape is not None \
+            and not (<Tracer>y).tape.forgets:
+        b[0] = node_of(<Tracer>y)
+        if plain_number(<Tracer>y, b[0]):
+            a[0] = constant_beside(<Tracer>y, <double>x if type(x) is float else PyLong_AsDouble(x))
+            return True
+    return False
+
+
+cdef inline object of_numbers(int op, Tracer x, int32_t a, int32_t b, double value):
+    """Append an entry whose value is known, on the tape of x."""
+    cdef ft_entry *e
     cdef int32_t y
-    cdef int flags = FT_DONE | ((tape.t.entry[a].flags | tape.t.entry[b].flags) & FT_ACTIVE
-                                if active_operands[op] == 3 else 0)
-    y = emit(tape, op, FT_B64 if truth_ops[op] else FT_F64, flags, 0, a, b, 0)
-    tape.t.val[y].f = arithmetic(op, tape.t.val[a].f, tape.t.val[b].f)
-    return new_scalar(tape, y)
+    if x.tape.t.n >= x.tape.t.cap:
+        grow(x.tape, 1)
+    y = <int32_t>x.tape.t.n
+    e = x.tape.t.entry + y
+    e.op = <uint8_t>op
+    e.dtype = FT_B64 if truth_ops[op] else FT_F64
+    e.flags = FT_DONE
+    if not truth_ops[op]:
+        e.flags |= (x.tape.t.entry[a].flags | x.tape.t.entry[b].flags) & FT_ACTIVE
+    e.shape = 0
+    e.a = a
+    e.b = b
+    e.aux = 0
+    x.tape.t.val[y].f = value
+    x.tape.t.n += 1
+    return scalar_beside(x, y)
 
+
+cdef inline object arithmetic(int op, Tracer x, int32_t a, int32_t b):
+    """The four commonest ops, without a call."""
+    cdef double v = x.tape.t.val[a].f, w = x.tape.t.val[b].f
+    return of_numbers(op, x, a, b, v + w if op == OP_add else v - w if op == OP_subtract
+                      else v * w if op == OP_multiply else v / w)
+
+
+cdef inline object arithmetic_or_any(int op, object x, object y):
+    cdef int32_t a, b
+    if numbers(x, y, &a, &b):
+        return arithmetic(op, <Tracer>x, a, b) if is_scalar(x) else arithmetic(op, <Tracer>y, a, b)
+    return binary(op, x, y)
+
+
+cdef object add(object x, object y): return arithmetic_or_any(OP_add, x, y)
+cdef object subtract(object x, object y): return arithmetic_or_any(OP_subtract, x, y)
+cdef object multiply(object x, object y): return arithmetic_or_any(OP_multiply, x, y)
+cdef object divide(object x, object y): return arithmetic_or_any(OP_divide, x, y)
+
+
+# ---- any operands
 
 cdef object binary(int op, object x, object y):
     cdef Tape tape
     cdef int32_t a, b
     cdef Tracer z
-    if is_scalar(x):
-        tape = (<Tracer>x).tape
-        if not tape.forgets and (active_operands[op] == 3 or truth_ops[op]):
-            a = node_of(<Tracer>x)
-            if plain_number(tape, a):
-                if type(y) is float:
-                    return binary_numbers(op, tape, a, constant(tape, <double>y, FT_F64))
-                if is_scalar(y) and (<Tracer>y).tape is tape and (<Tracer>y).generation == tape.generation \
-                        and plain_number(tape, (<Tracer>y).node):
-                    return binary_numbers(op, tape, a, (<Tracer>y).node)
-    elif type(x) is float and is_scalar(y):
-        tape = (<Tracer>y).tape
-        if not tape.forgets and (active_operands[op] == 3 or truth_ops[op]):
-            b = node_of(<Tracer>y)
-            if plain_number(tape, b):
-                return binary_numbers(op, tape, constant(tape, <double>x, FT_F64), b)
+    if (active_operands[op] == 3 or truth_ops[op]) and numbers(x, y, &a, &b):
+        z = <Tracer>x if is_scalar(x) else <Tracer>y
+        return of_numbers(op, z, a, b, machine.scalar(op, z.tape.t.val[a].f, z.tape.t.val[b].f, 0.0))
     if is_tracer(x):
         tape = (<Tracer>x).tape
         a = node_of(<Tracer>x)

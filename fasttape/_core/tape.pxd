@@ -97,10 +97,13 @@ cdef inline int32_t emit(Tape tape, int op, int dtype, int flags, int32_t shape,
     tape.t.n += 1
     return <int32_t>(tape.t.n - 1)
 
+cdef inline int constant_slot(uint64_t bits, int dtype) noexcept nogil:
+    return <int>((bits * <uint64_t>0x9E3779B97F4A7C15) >> 58) ^ dtype
+
 cdef inline int32_t constant(Tape tape, double value, int dtype) except -1 nogil:
     """A scalar constant; one that was recorded lately is found again."""
     cdef uint64_t bits = (<uint64_t *>&value)[0]
-    cdef int slot = <int>((bits * <uint64_t>0x9E3779B97F4A7C15) >> 58) ^ dtype
+    cdef int slot = constant_slot(bits, dtype)
     cdef int32_t node = tape.constant_at[slot]
     if node < tape.t.n and tape.t.entry[node].op == OP_constant and tape.t.entry[node].dtype == dtype \
             and (<uint64_t *>&tape.t.val[node])[0] == bits:

@@ -61,20 +61,30 @@ cdef inline bint is_scalar(object x) noexcept:
 cdef inline bint is_tracer(object x) noexcept:
     return is_scalar(x) or isinstance(x, Tracer)
 
-cdef inline Tracer new_scalar(Tape tape, int32_t node):
-    """A tracer for a known number on a tape that forgets nothing: it need not be listed."""
-    cdef Tracer x
+cdef inline Tracer blank_scalar():
     cdef int last = dead.n - 1      # read once: the next operation waits for it
     if last >= 0:
         dead.n = last
-        x = <Tracer>ft_revive(dead.at[last])
-    else:
-        x = <Tracer>new_tracer(scalar_type)
+        return <Tracer>ft_revive(dead.at[last])
+    return <Tracer>new_tracer(scalar_type)
+
+cdef inline Tracer new_scalar(Tape tape, int32_t node):
+    """A tracer for a known number on a tape that forgets nothing: it need not be listed."""
+    cdef Tracer x = blank_scalar()
     x.tape = tape
     x.generation = tape.generation
     x.node = node
     x.listed = False
     return x
+
+cdef inline Tracer scalar_beside(Tracer x, int32_t node):
+    """As `new_scalar`, on the tape of x."""
+    cdef Tracer y = blank_scalar()
+    y.tape = x.tape
+    y.generation = x.generation
+    y.node = node
+    y.listed = False
+    return y
 
 cdef inline int32_t node_of(Tracer x) except -1:
     """The node that x stands for now."""
