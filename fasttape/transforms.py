@@ -3,6 +3,8 @@
 A function to be differentiated maps float arrays or Python floats, and any other arguments, to a
 real number or array. It is written in plain NumPy and Python; transforms nest to any order.
 """
+import numpy as np
+
 from fasttape._core import checkpoint as _checkpoint
 from fasttape._core import forward as _forward
 from fasttape._core import jacobian as _jacobian
@@ -182,6 +184,7 @@ def jacobian(f, argnum=0, mode="auto"):
 
     def jacobian_of_f(*args, **kwargs):
         blocks = _jacobian.jacobian(f, args, kwargs, _as_tuple(argnum), mode, "jacobian")
+        blocks = [block[()] if isinstance(block, np.ndarray) else block for block in blocks]
         return tuple(blocks) if isinstance(argnum, tuple) else blocks[0]
 
     return jacobian_of_f

@@ -231,7 +231,7 @@ def test_lengths_and_instruction_sets_give_the_same_bits(name, dtype, isa):
     for n in range(1, 41):
         for start in (0, 3):
             assert_same_bits(vm.evaluate(name, *(x[start:start + n] for x in operands)), whole[start:start + n], f"length {n}")
-    assert_same_bits(values(name, *operands), whole, "a traced array")
+    assert_same_bits(values(name, *operands), whole.astype(np.float64) if ROWS[name].truth else whole, "a traced array")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -183,8 +183,8 @@ cdef int32_t capture_places(Tape tape, object index) except -1:
 
 cdef int32_t capture(Tape tape, object x, int like) except -1:
     """A node for a number or array beside a traced value of dtype `like`. Python's numbers take its
-    dtype, as they do in NumPy; NumPy's own keep theirs."""
-    cdef int f32 = like & 1
+    dtype, as they do in NumPy, or float64 beside truth values; NumPy's own keep theirs."""
+    cdef int f32 = like == FT_F32
     if isinstance(x, cnp.ndarray) and cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE and cnp.PyArray_ISNOTSWAPPED(x) \
             and cnp.PyArray_NDIM(x):
         return capture_array(tape, x, False)

@@ -122,14 +122,14 @@ cdef object binary(int op, object x, object y):
         tape = (<Tracer>x).tape
         a = node_of(<Tracer>x)
         if type(y) is float:
-            b = constant(tape, <double>y, tape.t.entry[a].dtype & 1)
+            b = constant(tape, <double>y, tape.t.entry[a].dtype == FT_F32)
         elif is_tracer(y):
             if (<Tracer>y).tape is not tape:
                 tape = innermost(tape, y)
                 a = operand(tape, x, 0)
             b = operand(tape, y, 0)
         elif type(y) is int:
-            b = constant(tape, PyLong_AsDouble(y), tape.t.entry[a].dtype & 1)
+            b = constant(tape, PyLong_AsDouble(y), tape.t.entry[a].dtype == FT_F32)
         elif isinstance(y, OPERANDS):
             b = operand(tape, y, tape.t.entry[a].dtype)
         else:
@@ -138,13 +138,15 @@ cdef object binary(int op, object x, object y):
         tape = (<Tracer>y).tape
         b = node_of(<Tracer>y)
         if type(x) is float:
-            a = constant(tape, <double>x, tape.t.entry[b].dtype & 1)
+            a = constant(tape, <double>x, tape.t.entry[b].dtype == FT_F32)
         elif type(x) is int:
-            a = constant(tape, PyLong_AsDouble(x), tape.t.entry[b].dtype & 1)
+            a = constant(tape, PyLong_AsDouble(x), tape.t.entry[b].dtype == FT_F32)
         elif isinstance(x, OPERANDS):
             a = operand(tape, x, tape.t.entry[b].dtype)
         else:
             return NotImplemented
+    if op == OP_ldexp and tape.t.entry[a].dtype == FT_F32 and not tape.t.entry[b].dtype & 1:
+        b = cast(tape, b, FT_F32)   # an exponent, whose own dtype is no matter
     z = wrap(tape, map2(tape, op, a, b))
     after_record(tape)
     return z

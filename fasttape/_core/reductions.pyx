@@ -38,7 +38,7 @@ cdef int32_t reduced(Tracer x, int op, object axis, bint keepdims, str name) exc
     cdef int ndim = ndim_of(tape, a)
     cdef int64_t mask = axes_mask(axis, ndim, name)
     if tape.t.entry[a].dtype >= FT_B64:
-        a = cast(tape, a, FT_F32 if tape.t.entry[a].dtype == FT_B32 else FT_F64)
+        a = cast(tape, a, FT_F32 if tape.t.entry[a].dtype == FT_B32 and op != OP_sum else FT_F64)   # a count
     if op != OP_sum and empty_along(tape, a, mask):
         raise ValueError(f"{name}: zero-size array to reduction operation which has no identity")
     if ndim == 0:

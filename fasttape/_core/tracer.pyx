@@ -159,7 +159,7 @@ cdef int32_t operand(Tape tape, object x, int like) except -1:
             return import_node(tape, <Tracer>x)
         return node_of(<Tracer>x)
     if type(x) is float:
-        return constant(tape, <double>x, like & 1)
+        return constant(tape, <double>x, like == FT_F32)
     return capture(tape, x, like)
 
 
