@@ -106,7 +106,7 @@ cdef int bad_input(object x, str who, object position) except -1:
 
 cdef Array new_input(Tape tape, object x, str who, object position):
     """A fresh active node for an argument to differentiate with respect to."""
-    cdef int32_t node
+    cdef int32_t node = -1
     cdef cnp.ndarray a
     if isinstance(x, Array):
         if (<Array>x).tape is not tape:
