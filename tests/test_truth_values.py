@@ -1,4 +1,6 @@
 """Arrays of truth values made by comparing traced values: with numbers, alone, and written into."""
+import operator
+
 import numpy as np
 import pytest
 from table import traced
@@ -33,7 +35,7 @@ def test_truth_values_alone(i):
 
 
 @pytest.mark.xfail(strict=True, reason="- and + of truth values, and += of a float to them, are defined here, against NumPy")
-@pytest.mark.parametrize("f", [lambda m: m - m, lambda m: -m, lambda m: +m, lambda m: m.__iadd__(1.0)])
+@pytest.mark.parametrize("f", [lambda m: m - m, lambda m: -m, lambda m: +m, lambda m: operator.iadd(m, 1.0)])
 def test_truth_values_refuse(f):
     with pytest.raises(TypeError):
         f(X > 1)
@@ -65,10 +67,10 @@ def test_truth_values_are_written_to_as_truth_values():
 
 
 @pytest.mark.xfail(strict=True, reason="Array has no __iand__, __ior__, __ixor__: a new array takes the name, and the base is not written to")
-@pytest.mark.parametrize("change", [lambda n: n.__iand__(False), lambda n: n.__ior__(True), lambda n: n.__ixor__(True)])
+@pytest.mark.parametrize("change", [lambda n: operator.iand(n, False), lambda n: operator.ior(n, True), lambda n: operator.ixor(n, True)])
 def test_in_place_operators_write_through(change):
     def f(x):
         m = x > 1
-        change(m[1:])
+        change(m[:2])
         return m * 1.0
     np.testing.assert_array_equal(traced(f, X), f(X))
