@@ -93,7 +93,7 @@ def test_first_derivative(point, way):
     np.testing.assert_allclose(float(FIRST[way](f)(x)), first, rtol=1e-6 if way == "float32" else 1e-14, atol=1e-15)
 
 
-@pytest.mark.parametrize("point, way", cases())
+@pytest.mark.parametrize("point, way", [*cases()])
 def test_second_derivative(point, way):
     f, x, _, second = POINTS[point]
     np.testing.assert_allclose(float(SECOND[way](f)(x)), second, rtol=1e-14, atol=1e-15)
