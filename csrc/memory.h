@@ -15,6 +15,12 @@
 
 enum { FT_LARGE = 4 << 20, FT_PAGE = 1 << 16 };
 
+/* Tests make one allocation fail: the ft_rigged-th from now, or none if 0. */
+static long long ft_rigged = 0;
+static inline int ft_fails(void) { return ft_rigged > 0 && --ft_rigged == 0; }
+
+static inline void *ft_allocate(size_t n) { return ft_fails() ? NULL : malloc(n); }
+
 static inline size_t ft_pages(size_t n) { return (n + FT_PAGE - 1) & ~(size_t)(FT_PAGE - 1); }
 
 static inline void ft_free_array(void *p, size_t n) {
@@ -30,6 +36,7 @@ static inline void ft_free_array(void *p, size_t n) {
 
 /* An array of `want` bytes with the contents of p, which had `have`; NULL, and p as it was, on failure. */
 static inline void *ft_grow_array(void *p, size_t have, size_t want) {
+    if (ft_fails()) return NULL;
 #if defined(__linux__)
     if (want >= FT_LARGE) {
         void *q;

@@ -3,7 +3,10 @@
 NumPy calls these through __array_function__; `fasttape.numpy` calls the creation functions, which
 NumPy cannot hand over. Each takes NumPy's arguments; what it does not take is refused by name.
 """
+import math
+
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from fasttape._core.build import apply, broadcast_to, full, join
 from fasttape._core.protocols import FUNCTIONS
@@ -49,7 +52,7 @@ def ndim(x):
 
 @implements(np.size)
 def size(x, axis=None):
-    return x.size if axis is None else x.shape[axis]
+    return x.size if axis is None else math.prod(x.shape[k] for k in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 @implements(np.reshape)
@@ -59,18 +62,18 @@ def reshape(x, /, shape, order="C"):
 
 @implements(np.expand_dims)
 def expand_dims(x, axis):
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     n = x.ndim + len(axes)
-    places = {a + n if a < 0 else a for a in axes}
-    if len(places) < len(axes) or not all(0 <= a < n for a in places):
-        raise np.exceptions.AxisError(f"expand_dims: axes {axis} do not fit an array of {n} axes")
+    places = normalize_axis_tuple(axes, n, "axis")
     return x[tuple(None if k in places else slice(None) for k in range(n))] if x.ndim else x.reshape((1,) * n)
 
 
 @implements(np.moveaxis)
 def moveaxis(x, source, destination):
-    source = [a % x.ndim for a in ((source,) if isinstance(source, int) else source)]
-    destination = [a % x.ndim for a in ((destination,) if isinstance(destination, int) else destination)]
+    source = normalize_axis_tuple(source, x.ndim, "source")
+    destination = normalize_axis_tuple(destination, x.ndim, "destination")
+    if len(source) != len(destination):
+        raise ValueError("moveaxis: source and destination must have the same number of elements")
     order = [k for k in range(x.ndim) if k not in source]
     for place, axis in sorted(zip(destination, source, strict=True)):
         order.insert(place, axis)
@@ -90,7 +93,7 @@ def broadcast_arrays(*arrays, subok=False):
 
 @implements(np.atleast_1d)
 def atleast_1d(*arrays):
-    made = tuple(x.reshape(1) if np.ndim(x) == 0 else x for x in arrays)
+    made = tuple(x.reshape(1) if x.ndim == 0 else x for x in map(_asarray, arrays))
     return made[0] if len(made) == 1 else made
 
 
@@ -172,9 +175,9 @@ def dot(a, b, out=None):
     if np.ndim(b) <= 2:
         return a @ b
     a, b = _asarray(a), _asarray(b)
-    rows = a.reshape(-1, a.shape[-1])
+    rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
     columns = moveaxis(b, -2, 0) if is_traced(b) else np.moveaxis(b, -2, 0)
-    return (rows @ columns.reshape(b.shape[-2], -1)).reshape(a.shape[:-1] + b.shape[:-2] + b.shape[-1:])
+    return (rows @ columns.reshape(b.shape[-2], math.prod(b.shape[:-2]) * b.shape[-1])).reshape(a.shape[:-1] + b.shape[:-2] + b.shape[-1:])
 
 
 @implements(np.inner)
@@ -184,7 +187,7 @@ def inner(a, b):
     a, b = _asarray(a), _asarray(b)
     if np.ndim(b) == 1:
         return a @ b
-    return (a @ b.reshape(-1, b.shape[-1]).T).reshape(a.shape[:-1] + b.shape[:-1])
+    return (a @ b.reshape(math.prod(b.shape[:-1]), b.shape[-1]).T).reshape(a.shape[:-1] + b.shape[:-1])
 
 
 @implements(np.outer)

@@ -129,6 +129,21 @@ def of_operand(f, operands, k):
     return lambda x: f(*operands[:k], x, *operands[k + 1:])
 
 
+# ---- inputs of every kind
+
+def layouts(x):
+    """The elements of the (4, 6) array x in ways that are not C-contiguous."""
+    wide = np.zeros((8, 18))
+    wide[::2, 1::3] = x
+    locked = x.copy()
+    locked.flags.writeable = False
+    odd = np.zeros(x.nbytes + 1, np.uint8)[1:].view(np.float64).reshape(x.shape)
+    odd[...] = x
+    return {"strided": wide[::2, 1::3], "reversed": x[::-1, ::-1].copy()[::-1, ::-1], "transposed": x.T.copy().T,
+            "Fortran": np.asfortranarray(x), "read-only": locked, "unaligned": odd, "big-endian": x.astype(">f8"),
+            "one row repeated": np.broadcast_to(x[0], x.shape)}
+
+
 # ---- checking derivatives
 
 STEP = 1e-3
@@ -152,6 +167,19 @@ def close(found, wanted, rtol=1e-7, atol=None, what=""):
     assert np.shape(found) == wanted.shape, f"{what}: shape {np.shape(found)}, wanted {wanted.shape}"
     size = np.abs(wanted).max() if wanted.size else 0.0
     np.testing.assert_allclose(found, wanted, rtol=0, atol=rtol * max(size, 1e-3) if atol is None else atol, err_msg=what)
+
+
+def traced(f, *x):
+    """What f makes of traced x where it is called, truth values and whole numbers too, as a plain value."""
+    made = []
+
+    def g(*x):
+        y = f(*x)
+        made.append(ft.value(y) if is_traced(y) else y)
+        return 0.0
+
+    ft.vjp(g, *x)
+    return made[0]
 
 
 def numerical_jacobian(f, x):

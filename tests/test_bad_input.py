@@ -1,14 +1,10 @@
 """What bad input gets: an error that names the function and the remedy, and a next call that is well."""
-import gc
 import math
 import pathlib
 import pickle
-import resource
-import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -207,95 +203,6 @@ def test_traced_value_in_another_thread():
         ft.grad(f)(1.0)
 
 
-# ---- interruptions
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.parametrize("transform", [ft.grad, ft.jacobian, lambda f: lambda x: ft.jvp(f, x, x), lambda f: lambda x: ft.vjp(f, x)])
-def test_ten_thousand_failures_leak_nothing(transform):
-    x, a = np.ones(5000), np.ones((40, 5000))
-
-    def f(x):
-        y = a @ (np.sin(x) * x)
-        if y[0] > 0:
-            raise ZeroDivisionError
-        return y
-
-    def fail(n):
-        for _ in range(n):
-            with pytest.raises(ZeroDivisionError):
-                transform(f)(x)
-
-    fail(200)
-    gc.collect()
-    before = resident()
-    fail(2500)
-    gc.collect()
-    assert resident() - before < 3e6
-    assert a.flags.writeable and x.flags.writeable
-
-
-def test_interrupt_in_the_function():
-    def f(x):
-        y = np.sin(x)
-        signal.raise_signal(signal.SIGINT)
-        return np.sum(y)
-
-    for transform in (ft.grad, ft.jacobian, lambda f: lambda x: ft.jvp(f, x, x), lambda f: lambda x: ft.vjp(f, x)):
-        with pytest.raises(KeyboardInterrupt):
-            transform(f)(X)
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer here")
-def test_interrupt_in_a_long_run():
-    def f(x):
-        y = x
-        for _ in range(400):
-            y = np.sin(y) * np.cos(y) + np.exp(-y)
-        return np.sum(y)
-
-    def alarm(*_):
-        raise KeyboardInterrupt
-
-    x = np.ones(1_000_000)              # seconds of work, recorded in milliseconds
-    before = signal.signal(signal.SIGALRM, alarm)
-    start = time.perf_counter()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
-        with pytest.raises(KeyboardInterrupt):
-            ft.grad(f)(x)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert time.perf_counter() - start < 1.5
-    assert x.flags.writeable
-
-
-HUGE = ["(2**44,)", "(2**54,)", "(2**56,)", "(2**60,)", "(2**61,)", "(2**32, 2**32)", "(6, 3074457345618258603)", "(2**31, 2**31, 2**31)"]
-
-
-@pytest.mark.parametrize("shape", HUGE)
-def test_allocation_that_cannot_succeed(shape):
-    """In a process of its own: a size that overflows must not become a small buffer."""
-    code = f"""
-import numpy as np, fasttape as ft
-for f in (lambda x: np.broadcast_to(x, {shape}).max(), lambda x: (np.ones_like(x, shape={shape}) * x).min()):
-    try:
-        print(ft.grad(f)(2.0))
-    except (MemoryError, ValueError):
-        pass
-    else:
-        raise SystemExit("no error")
-assert ft.grad(lambda x: x * x)(3.0) == 6.0
-"""
-    done = subprocess.run(cwd=HERE, args=[sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr or done.stdout
-
-
 def test_more_axes_than_there_is_room_for():
     code = """
 import numpy as np, fasttape as ft
@@ -311,18 +218,3 @@ for n in (32, 33, 34, 35, 48, 64):
 """
     done = subprocess.run(cwd=HERE, args=[sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
-
-
-def test_recursion_and_depth():
-    def recurse(x):
-        return recurse(x * 1.0)
-
-    with pytest.raises(RecursionError):
-        ft.grad(recurse)(1.0)
-
-    def f(x):
-        for _ in range(1_000_000):
-            x = np.sin(x) + 0.5
-        return x
-
-    assert np.isfinite(ft.grad(f)(0.3))

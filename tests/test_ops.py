@@ -12,6 +12,7 @@ from table import (
     direction,
     function,
     in_numpy,
+    layouts,
     of_operand,
     reference,
     sample,
@@ -156,19 +157,6 @@ def test_empty(name, shape):
     assert got.shape == shape and got.dtype == np.float64
     assert all(g.shape == shape for g in gradients(name, *operands))
     assert ft.jvp(real(name), tuple(operands), tuple(operands))[1].shape == shape
-
-
-def layouts(x):
-    """The elements of the (4, 6) array x in ways that are not C-contiguous."""
-    wide = np.zeros((8, 18))
-    wide[::2, 1::3] = x
-    locked = x.copy()
-    locked.flags.writeable = False
-    odd = np.zeros(x.nbytes + 1, np.uint8)[1:].view(np.float64).reshape(x.shape)
-    odd[...] = x
-    return {"strided": wide[::2, 1::3], "reversed": x[::-1, ::-1].copy()[::-1, ::-1], "transposed": x.T.copy().T,
-            "Fortran": np.asfortranarray(x), "read-only": locked, "unaligned": odd, "big-endian": x.astype(">f8"),
-            "one row repeated": np.broadcast_to(x[0], x.shape)}
 
 
 @pytest.mark.parametrize("name", NAMES)

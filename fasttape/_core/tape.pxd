@@ -68,6 +68,7 @@ cdef class Tape:
     cdef int reset(self) except -1
     cdef int clear_tables(self) except -1
 
+cdef void *allocate(size_t size) noexcept nogil
 cdef int grow(Tape tape, int64_t more) except -1 nogil
 cdef int32_t intern_shape(Tape tape, int ndim, const int64_t *dims) except -1 nogil
 cdef int32_t intern_view(Tape tape, int32_t base, int ndim, const int64_t *dims,

@@ -3,12 +3,14 @@
 It stores; it knows no derivative, no plan and no tracer. All arrays keep their capacity from one
 trace to the next, so that a hot transform asks the system for no memory.
 """
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memcmp, memset
 
 cdef extern from "memory.h" nogil:
     void *ft_grow_array(void *, size_t, size_t)
     void ft_free_array(void *, size_t)
+    void *ft_allocate(size_t)
+    long long ft_rigged
 
 cdef int64_t KEPT_ENTRIES = 1 << 20         # a tape that grew beyond is trimmed when it is reset
 cdef int64_t KEPT_BYTES = 64 << 20
@@ -22,6 +24,18 @@ cdef enum:
 
 cdef int64_t live_bytes = 0                 # of buffers and entries, all tapes, for peak_memory()
 cdef int64_t peak_bytes = 0
+
+
+cdef void *allocate(size_t size) noexcept nogil:
+    return ft_allocate(size)
+
+
+def rig_allocation(k):
+    """For tests: make the k-th allocation from now fail. Returns how many the last rigging still waited for."""
+    global ft_rigged
+    left = ft_rigged
+    ft_rigged = k
+    return left
 
 
 cdef int no_memory() except -1 nogil:
@@ -135,7 +149,7 @@ cdef uint64_t hash_view(Tape tape, int32_t id) noexcept nogil:
 
 cdef int rehash(Tape tape, Table *table, bint of_views) except -1 nogil:
     cdef int64_t size = table.size * 2 if table.size else 64
-    cdef int32_t *slot = <int32_t *>malloc(size * sizeof(int32_t))
+    cdef int32_t *slot = <int32_t *>ft_allocate(size * sizeof(int32_t))
     cdef int64_t i, k, n = tape.t.n_view if of_views else tape.t.n_shape
     if slot == NULL:
         return no_memory()
@@ -302,7 +316,7 @@ cdef void *new_small(Tape tape, int64_t capacity) except NULL nogil:
     if tape.slab_in_use == 0 or tape.slab_at + capacity + 16 > SLAB:
         if tape.slab_in_use == tape.n_slab:
             resize(<void **>&tape.slab, &tape.cap_slab, tape.n_slab + 1, sizeof(void *))
-            tape.slab[tape.n_slab] = malloc(SLAB)
+            tape.slab[tape.n_slab] = ft_allocate(SLAB)
             if tape.slab[tape.n_slab] == NULL:
                 no_memory()
                 return NULL
@@ -315,7 +329,7 @@ cdef void *new_small(Tape tape, int64_t capacity) except NULL nogil:
 
 
 cdef void *new_large(Tape tape, int64_t capacity) except NULL nogil:
-    cdef void *raw = malloc(capacity + 128)
+    cdef void *raw = ft_allocate(capacity + 128)
     cdef Block *b
     if raw == NULL:
         no_memory()

@@ -7,7 +7,7 @@ warm. Nothing here knows a derivative rule or a plan.
 import numpy as np
 
 from cpython.ref cimport PyObject
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 
 cimport numpy as cnp
 
@@ -187,7 +187,7 @@ cdef list values(Tape tape, list nodes):
     cdef int64_t n = len(nodes), k
     cdef list out = [None] * n
     if n > 8:
-        outputs = <int32_t *>malloc(n * sizeof(int32_t))
+        outputs = <int32_t *>allocate(n * sizeof(int32_t))
         if outputs == NULL:
             raise MemoryError
     try:
@@ -297,8 +297,8 @@ cdef int forget_past(Tape tape) except -1:
     evaluate(tape, tape.t.args + at, len(nodes))
     # the kept nodes become the inputs of what follows
     at = len(kept)
-    entries = <ft_entry *>malloc((2 * at + 1) * sizeof(ft_entry))
-    vals = <ft_value *>malloc((2 * at + 1) * sizeof(ft_value))
+    entries = <ft_entry *>allocate((2 * at + 1) * sizeof(ft_entry))
+    vals = <ft_value *>allocate((2 * at + 1) * sizeof(ft_value))
     if entries == NULL or vals == NULL:
         free(entries)
         free(vals)
