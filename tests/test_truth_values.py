@@ -10,10 +10,10 @@ import fasttape as ft
 F4, F8 = np.float32, np.float64
 X = np.array([0.7, 1.3, 2.9])
 
-MASKED = [lambda m, x: m * 1.0, lambda m, x: m * 2, lambda m, x: m + m, lambda m, x: np.sum(m), lambda m, x: np.mean(m), lambda m, x: np.max(m), lambda m, x: np.stack([m, m]),
+MASKED = [lambda m, x: m * 2, lambda m, x: m + m, lambda m, x: np.sum(m), lambda m, x: np.max(m), lambda m, x: np.stack([m, m]),
           lambda m, x: np.concatenate([m, ~m]), lambda m, x: m.copy(), lambda m, x: np.maximum(m, ~m), lambda m, x: np.where(m, m, ~m), lambda m, x: np.broadcast_to(m, (2, 3)),
-          lambda m, x: np.prod(m), lambda m, x: abs(m), lambda m, x: m / 2, lambda m, x: np.sum(m, axis=0, keepdims=True)]
-SAME = [lambda m, x: m * x, lambda m, x: x - m, lambda m, x: m & True, lambda m, x: ~m, lambda m, x: m[1:], lambda m, x: m.reshape(-1, 1), lambda m, x: m[::-1].T, lambda m, x: m == m,
+          lambda m, x: np.prod(m), lambda m, x: abs(m), lambda m, x: np.sum(m, axis=0, keepdims=True)]
+SAME = [lambda m, x: m * 1.0, lambda m, x: np.mean(m), lambda m, x: m / 2, lambda m, x: m * x, lambda m, x: x - m, lambda m, x: m & True, lambda m, x: ~m, lambda m, x: m[1:], lambda m, x: m.reshape(-1, 1), lambda m, x: m[::-1].T, lambda m, x: m == m,
         lambda m, x: m[[0, 0, 1]], lambda m, x: m[0], lambda m, x: np.any(m), lambda m, x: np.where(m, x, 1.0), lambda m, x: x * (m | (x < 0)), lambda m, x: m.astype(F4),
         lambda m, x: m < x, lambda m, x: np.where(m, 0.0, x), lambda m, x: np.clip(x, m, 2.0), lambda m, x: x[m]]
 
