@@ -73,6 +73,14 @@ def test_power_of_a_float64_exponent(f, p):
     assert traced(lambda x: f(x, F8(p)), x).dtype == f(x, F8(p)).dtype == F8
 
 
+@pytest.mark.xfail(strict=True, reason="tracer.__pow__ and __ipow__ forget the modulus")
+def test_power_with_a_modulus_is_refused():
+    with pytest.raises(TypeError):
+        pow(X, 3, 5)
+    with pytest.raises(TypeError):
+        traced(lambda x: pow(x, 3, 5), X)
+
+
 @pytest.mark.xfail(strict=True, reason="np.float_power is the row `power`: float32 in, float32 out, where NumPy's is at least float64")
 @pytest.mark.parametrize("p", [2.0, 3, F4(1.5), np.array([1, 2, 3], F4)])
 def test_float_power_is_float64(p):

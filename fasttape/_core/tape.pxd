@@ -49,6 +49,7 @@ cdef class Tape:
     cdef void **slab                # small buffers are cut from slabs, and all given up at once
     cdef int64_t n_slab, cap_slab, slab_in_use, slab_at
     cdef int64_t bytes_out, bytes_pooled
+    cdef int64_t cap_last, cap_val, cap_entry       # they differ where growing failed half-way; t.cap is the least
     cdef ft_instr *instr            # workspace of the plan
     cdef int64_t n_instr, cap_instr
     cdef ft_step *step

@@ -68,12 +68,9 @@ cdef void drop(void **array, int64_t *cap, int64_t size) noexcept nogil:
 
 cdef void drop_entries(Tape tape) noexcept nogil:
     """Give up the arrays that grow with the number of entries."""
-    cdef int64_t cap = tape.t.cap
-    drop(<void **>&tape.t.entry, &cap, sizeof(ft_entry))
-    cap = tape.t.cap
-    drop(<void **>&tape.t.val, &cap, sizeof(ft_value))
-    cap = tape.t.cap
-    drop(<void **>&tape.t.last, &cap, sizeof(int32_t))
+    drop(<void **>&tape.t.entry, &tape.cap_entry, sizeof(ft_entry))
+    drop(<void **>&tape.t.val, &tape.cap_val, sizeof(ft_value))
+    drop(<void **>&tape.t.last, &tape.cap_last, sizeof(int32_t))
     tape.t.cap = 0
     drop(<void **>&tape.active, &tape.cap_active, 1)
     drop(<void **>&tape.ct, &tape.cap_ct, sizeof(int32_t))
@@ -87,19 +84,15 @@ cdef void drop_entries(Tape tape) noexcept nogil:
 
 cdef int grow(Tape tape, int64_t more) except -1 nogil:
     cdef int64_t want = tape.t.n + more
-    cdef int64_t cap
     if want > 0x7fffff00:
         with gil:
             raise MemoryError("fasttape: a tape holds at most 2**31 entries; wrap repeated parts in checkpoint()")
     if want <= tape.t.cap:
         return 0
-    cap = tape.t.cap
-    resize(<void **>&tape.t.last, &cap, want, sizeof(int32_t))
-    cap = tape.t.cap
-    resize(<void **>&tape.t.val, &cap, want, sizeof(ft_value))
-    cap = tape.t.cap
-    resize(<void **>&tape.t.entry, &cap, want, sizeof(ft_entry))
-    tape.t.cap = cap
+    resize(<void **>&tape.t.last, &tape.cap_last, want, sizeof(int32_t))
+    resize(<void **>&tape.t.val, &tape.cap_val, want, sizeof(ft_value))
+    resize(<void **>&tape.t.entry, &tape.cap_entry, want, sizeof(ft_entry))
+    tape.t.cap = min(tape.cap_last, tape.cap_val, tape.cap_entry)
     return 0
 
 
