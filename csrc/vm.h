@@ -26,7 +26,8 @@ enum {
 
 enum { FT_BLOCK = 256 };        /* elements of a block: 2 KiB of float64, so that a run of a dozen rows stays in L1 */
 enum { FT_MAX_DIMS = 34 };      /* NumPy allows 32, a stacked seed adds one */
-enum { FT_K_SPLAT = FT_N_OPS, FT_K_CAST };   /* kernels that are no op: a scalar spread, a change of dtype */
+/* Kernels that are no op: a scalar spread, a change of dtype, sin into y and cos into b. */
+enum { FT_K_SPLAT = FT_N_OPS, FT_K_CAST, FT_K_SINCOS };
 
 /* A kernel of the block loop over n elements; a scalar operand is a `const double *`. */
 typedef void (*ft_kernel)(ptrdiff_t n, void *y, const void *a, const void *b, const void *c);

@@ -248,3 +248,20 @@ def test_every_instruction_does_something():
                 continue
             worked += made is not None or any(not np.array_equal(a, b) for a, b in zip(before, values))
         assert worked > 5, op
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [7, 300, 1000])
+def test_sine_and_cosine_of_one_operand_have_the_bits_of_each_alone(n, dtype):
+    """They are computed together, in either order, kept or not, also where an argument is huge."""
+    x = np.linspace(-30.0, 30.0, n).astype(dtype)
+    x[n // 2] = 1e9
+    y = 1.5 * x
+    sines, cosines = (ft.vjp(f, y)[0] for f in (np.sin, np.cos))
+    for f, wanted in ((lambda x: (lambda z: np.sin(z) + 0.25 * np.cos(z))(1.5 * x), sines + 0.25 * cosines),
+                      (lambda x: (lambda z: 0.25 * np.cos(z) + np.sin(z))(1.5 * x), 0.25 * cosines + sines),
+                      (lambda x: (lambda z: np.stack([np.sin(z), np.cos(z), np.sin(z) * np.sin(z)]))(1.5 * x),
+                       np.stack([sines, cosines, sines * sines]))):
+        np.testing.assert_array_equal(ft.vjp(f, x)[0], wanted)
+    np.testing.assert_array_equal(ft.grad(lambda x: np.sum(np.sin(x)))(y), cosines)
+    np.testing.assert_array_equal(ft.grad(lambda x: np.sum(np.cos(x) + np.sin(x)))(y), cosines - sines)

@@ -145,9 +145,28 @@ static void narrow(ptrdiff_t n, void *yp, const void *ap, const void *bp, const 
     for (ptrdiff_t i = 0; i < n; i++) y[i] = (float)a[i];
 }
 
+/* Sine and cosine of one argument, which share all but the last step. */
+#define SINCOS_KERNEL(T, suffix) \
+    static void sincos_##suffix(ptrdiff_t n, void *yp, const void *ap, const void *bp, const void *cp) { \
+        T *sine = yp, *cosine = (T *)bp; const T *pa = ap; int hard = 0; (void)cp; \
+        FT_LOOP for (ptrdiff_t i = 0; i < n; i++) hard |= !ft_sin_easy(pa[i]); \
+        if (!hard) { FT_LOOP for (ptrdiff_t i = 0; i < n; i++) { \
+            double a = pa[i]; \
+            sine[i] = (T)ft_sin_core(a); \
+            cosine[i] = (T)ft_cos_core(a); \
+        } } else for (ptrdiff_t i = 0; i < n; i++) { \
+            double a = pa[i]; \
+            sine[i] = (T)s_sin(a); \
+            cosine[i] = (T)s_cos(a); \
+        } \
+    }
+SINCOS_KERNEL(double, d)
+SINCOS_KERNEL(float, s)
+
 static ft_kernel find_kernel(int op, int f32, int variant) {
     if (op < FT_N_MAP) return map_kernels[op][f32][variant];
     if (op == FT_K_SPLAT) return f32 ? splat_s : splat_d;
+    if (op == FT_K_SINCOS) return f32 ? sincos_s : sincos_d;
     return f32 ? narrow : widen;      /* FT_K_CAST, named by the result */
 }
 

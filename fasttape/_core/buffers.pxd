@@ -6,6 +6,7 @@ from fasttape._core.vm cimport *
 
 cdef enum:
     LOADS = 16                      # strided or spread operands that an open run remembers
+    PAIRS = 64                      # sines and cosines that may still find the other
 
 cdef struct Run:                    # the open run
     int32_t shape                   # -1: none is open
@@ -17,6 +18,7 @@ cdef struct Run:                    # the open run
     int32_t load_node[LOADS]
     int32_t load_row[LOADS]
     int n_row, n_free               # scratch rows in all; those not in use
+    int32_t angle[PAIRS]            # the last sine or cosine of an operand, by a hash of it
 
 cdef struct Plan:
     Run run

@@ -252,6 +252,7 @@ cdef int build(Tape tape, Plan *plan, int32_t first, int32_t top) except -1 nogi
     plan.run.shape = -1
     plan.row_bytes = 0
     plan.work = 0
+    memset(plan.run.angle, 0, sizeof(plan.run.angle))
     for i in range(first, top + 1):
         if tape.t.entry[i].flags & FT_NEED:
             plan_entry(tape, plan, i)

@@ -158,6 +158,45 @@ cdef void end_of_row(Tape tape, Plan *plan, int32_t node, int32_t reader) noexce
         give_row(plan, <int32_t><ssize_t>tape.t.val[node].p)
 
 
+cdef void free_evicted(Plan *plan) noexcept nogil:
+    while plan.run.n_evicted:
+        plan.run.n_evicted -= 1
+        give_row(plan, plan.run.evicted[plan.run.n_evicted])
+
+
+cdef void pair_up(Tape tape, Plan *plan, int32_t i) noexcept nogil:
+    """The sine and the cosine of one operand are computed together, where the first of them stands. A
+    unary entry has no use for its `aux`: while the run is open it names the other one, or is -1."""
+    cdef ft_entry *e = tape.t.entry + i
+    cdef int32_t *slot = plan.run.angle + (e.a & (PAIRS - 1))
+    cdef ft_entry *other = tape.t.entry + slot[0]
+    if other.flags & FT_INRUN and (other.op == OP_sin or other.op == OP_cos) and other.op != e.op \
+            and other.a == e.a and other.aux == 0:
+        other.aux = i
+        e.aux = -1
+    slot[0] = i
+
+
+cdef int plan_pair(Tape tape, Plan *plan, int32_t i, int32_t end) except -1 nogil:
+    """Append the step for entry i, a sine or cosine, and the other one."""
+    cdef int32_t j = tape.t.entry[i].aux, a = tape.t.entry[i].a
+    cdef int sine = tape.t.entry[i].op == OP_sin
+    cdef ft_step s, other
+    memset(&s, 0, sizeof(ft_step))
+    memset(&other, 0, sizeof(ft_step))
+    s.kernel = machine.kernel(FT_K_SINCOS, itemsize(tape.t.entry[i].dtype) == 4, 0)
+    operand(tape, plan, a, tape.t.entry[i].shape, False, &s, 1)
+    destination(tape, plan, i if sine else j, end, &s)
+    destination(tape, plan, j if sine else i, end, &other)
+    s.at[2] = other.at[0]
+    s.step[2] = other.step[0]
+    s.rows |= (other.rows & 1) << 2
+    end_of_row(tape, plan, a, i)
+    tape.t.entry[i].aux = 0
+    new_step(tape)[0] = s
+    return 0
+
+
 cdef int plan_member(Tape tape, Plan *plan, int32_t i, int32_t end) except -1 nogil:
     """Append the steps of one entry of the run that is closing."""
     cdef ft_entry e = tape.t.entry[i]
@@ -169,6 +208,14 @@ cdef int plan_member(Tape tape, Plan *plan, int32_t i, int32_t end) except -1 no
     nodes[1] = e.b
     nodes[2] = e.aux
     memset(&s, 0, sizeof(ft_step))
+    if (e.op == OP_sin or e.op == OP_cos) and e.aux:
+        if e.aux > 0:
+            plan_pair(tape, plan, i, end)
+        else:                           # done with the other
+            tape.t.entry[i].aux = 0
+            end_of_row(tape, plan, e.a, i)
+        free_evicted(plan)
+        return 0
     if e.op == OP_sum:
         s.kind = FT_STEP_SUM
         operand(tape, plan, e.a, plan.run.shape, False, &s, 1)
@@ -203,9 +250,7 @@ cdef int plan_member(Tape tape, Plan *plan, int32_t i, int32_t end) except -1 no
         destination(tape, plan, i, end, &s)
         for k in range(arity):
             end_of_row(tape, plan, nodes[k], i)
-    while plan.run.n_evicted:
-        plan.run.n_evicted -= 1
-        give_row(plan, plan.run.evicted[plan.run.n_evicted])
+    free_evicted(plan)
     new_step(tape)[0] = s
     return 0
 
@@ -270,4 +315,7 @@ cdef int plan_elementwise(Tape tape, Plan *plan, int32_t i) except -1 nogil:
             plan.run.shape != e.shape or not joins(tape, plan, e.a)
             or (arity > 1 and not joins(tape, plan, e.b)) or (arity > 2 and not joins(tape, plan, e.aux))):
         close_run(tape, plan, i)
-    return join_run(tape, plan, i, e.shape)
+    join_run(tape, plan, i, tape.t.entry[i].shape)
+    if tape.t.entry[i].op == OP_sin or tape.t.entry[i].op == OP_cos:
+        pair_up(tape, plan, i)
+    return 0

@@ -42,13 +42,13 @@ cdef extern from "tape.h" nogil:
 cdef extern from "vm.h" nogil:
     enum:
         FT_N_MAP, FT_N_OPS, FT_BLOCK, FT_MAX_DIMS
-        FT_K_SPLAT, FT_K_CAST
+        FT_K_SPLAT, FT_K_CAST, FT_K_SINCOS
         FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM
         FT_I_SCALARS, FT_I_RUN, FT_I_COPY, FT_I_ZERO
         FT_W_END, FT_W_D, FT_W_A, FT_W_B, FT_W_C, FT_W_Y, FT_W_CONSTANT
     enum:
         OP_add, OP_subtract, OP_multiply, OP_divide, OP_negative, OP_positive, OP_absolute
-        OP_square, OP_sqrt, OP_reciprocal, OP_power, OP_remainder, OP_floor_divide, OP_equal
+        OP_square, OP_sin, OP_cos, OP_sqrt, OP_reciprocal, OP_power, OP_remainder, OP_floor_divide, OP_equal
         OP_not_equal, OP_rint, OP_ldexp, OP_less, OP_scale, OP_add_scaled, OP_ratio, OP_sqrt0, OP_logical_and, OP_logical_or
         OP_logical_xor, OP_logical_not, OP_where, OP_greater, OP_greater_equal, OP_less_equal
         OP_input, OP_constant, OP_cast, OP_view, OP_get, OP_pad, OP_add_region, OP_update
