@@ -274,3 +274,16 @@ def test_inactive_arguments_and_float32():
         return lambda x: np.sum(f(x, 3, "a", True)) + np.sum(f(x, 2, "b", True))
     same(program, X)
     assert same(program, X.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("region, wanted", [(lambda x: lambda a: (2.0 * x)[1:], [0.0, 2.0, 20.0]),
+                                            (lambda x: lambda a: x[::-1], [100.0, 10.0, 1.0]),
+                                            (lambda x: lambda a: (a * a, (3.0 * x)[::-1])[1], [300.0, 30.0, 3.0])])
+def test_region_whose_result_is_a_value_of_the_trace_around_it(region, wanted):
+    """It is brought in only when the region has ended, and is a view at that."""
+    def f(x):
+        x = x * 1.0
+        y = ft.checkpoint(region(x))(x)
+        return np.sum(y * np.array([1.0, 10.0, 100.0])[:y.size])
+
+    np.testing.assert_array_equal(ft.grad(f)(np.array([1.0, 2.0, 3.0])), wanted)

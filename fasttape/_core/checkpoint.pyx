@@ -146,13 +146,12 @@ def call(f, tuple args, dict kwargs):
         tape.forgets = False
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         r.outputs = [k for k, y_ in enumerate(results) if isinstance(y_, Array)]
+        nodes = [output_node(tape, results[k], "checkpoint") for k in r.outputs]    # may import, which records outside
         r.imported = tape.imported
         r.first = <int32_t>outer.t.n
         outer.regions.append(r)
-        made = []
-        for k in r.outputs:
-            y = output_node(tape, results[k], "checkpoint")
-            made.append(take_over(outer, tape, y, OP_call, tape.t.entry[y].flags & FT_ACTIVE, <int32_t>(len(outer.regions) - 1)))
+        made = [take_over(outer, tape, y, OP_call, tape.t.entry[<int32_t>y].flags & FT_ACTIVE,
+                          <int32_t>(len(outer.regions) - 1)) for y in nodes]
         for k, y in zip(r.outputs, made):
             results[k] = wrap(outer, y)
         inputs.clear()
