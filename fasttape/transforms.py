@@ -257,7 +257,7 @@ def checkpoint(f):
     f : callable
         Maps traced arrays (positional arguments) to an array, or a tuple or list of them. Traced
         values that it uses from around it are differentiated too. It must do the same when it is run
-        again.
+        again. Its results are arrays of their own, also where they are views of its arguments.
 
     Examples
     --------
