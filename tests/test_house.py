@@ -18,7 +18,7 @@ vm
 tape
 buffers needs record
 capture index runs sweep
-plan
+plan pull push
 tracer
 operate views
 build protocols subscript

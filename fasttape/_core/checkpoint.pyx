@@ -14,7 +14,8 @@ from libc.string cimport memcpy
 from fasttape._core.array cimport Array
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, cotangent, give
+from fasttape._core.pull cimport cotangent, give
+from fasttape._core.sweep cimport Sweep
 from fasttape._core.trace cimport begin_pull, current, enter_own, leave, output_node, run_pull
 from fasttape._core.tracer cimport force, node_of, wrap
 

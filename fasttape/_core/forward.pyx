@@ -3,7 +3,8 @@ import numpy as np
 
 from fasttape._core.array cimport Array
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, lift_shape, push, push_begin
+from fasttape._core.push cimport push, push_begin
+from fasttape._core.sweep cimport Sweep, lift_shape
 from fasttape._core.tracer cimport wrap
 from fasttape._core.trace cimport current, enter, leave, output_node, replace_inputs, values
 

@@ -2,7 +2,9 @@
 from fasttape._core.array cimport Array
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, give, push, push_begin
+from fasttape._core.pull cimport give
+from fasttape._core.push cimport push, push_begin
+from fasttape._core.sweep cimport Sweep
 from fasttape._core.trace cimport begin_pull, current, enter_own, leave, new_input, output_node, run_pull
 
 from fasttape._core import vm

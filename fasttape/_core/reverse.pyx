@@ -5,7 +5,8 @@ from fasttape._core.array cimport Array
 from fasttape._core.capture cimport unlock
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, cotangent, give
+from fasttape._core.pull cimport cotangent, give
+from fasttape._core.sweep cimport Sweep
 from fasttape._core.tracer cimport node_of, wrap
 from fasttape._core.trace cimport (current, enter, finish, begin_pull, leave, output_node, replace_inputs, run_pull,
                                    set_current, values)

@@ -15,7 +15,9 @@ from fasttape._core.array cimport Array
 from fasttape._core.capture cimport capture_array, unlock, watch_again
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-from fasttape._core.sweep cimport Sweep, cotangent, pull, pull_begin, push, push_begin
+from fasttape._core.pull cimport cotangent, pull, pull_begin
+from fasttape._core.push cimport push, push_begin
+from fasttape._core.sweep cimport Sweep
 from fasttape._core.tracer cimport node_of, value_of, wrap
 
 from fasttape._core import tracer as tracers
