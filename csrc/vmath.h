@@ -14,8 +14,8 @@
  *
  * Errors are at most 2 ulp, mostly below 1.5, with and without a fused multiply-add; tests/test_vmath.py
  * has them against mpmath.  Exceptions: logaddexp and logaddexp2 near 0, where their terms cancel
- * (2 ulp of the larger), and sinc without a fused multiply-add (2.3).  Bits differ between a processor
- * with a fused multiply-add and one without, but not between vector and scalar code of one.
+ * (2 ulp of the larger).  Bits differ between a processor with a fused multiply-add and one without, but
+ * not between vector and scalar code of one.
  *
  * Compile with -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off, never with -ffast-math.
  */

@@ -69,6 +69,17 @@ FT_INLINE double ft_product_rest(double a, double b, double p)
 #endif
 }
 
+/* a·b + c for a c that is small against a·b, precise also without a fused multiply-add */
+FT_INLINE double ft_product_plus(double a, double b, double c)
+{
+#if FT_HAS_FMA
+    return FT_FMA(a, b, c);
+#else
+    double p = a * b;
+    return p + (c + ft_product_rest(a, b, p));
+#endif
+}
+
 /* 2^(k + e) from t = FT_ROUND + k; the exponent must be that of a normal number. */
 FT_INLINE double ft_power_of_two(double t, int e)
 {

@@ -88,11 +88,11 @@ FT_INLINE double ft_sinc_core(double x)
     /* w/r²; error 2^-61.6 of 1 + w */
     p = ft_poly6(z, 0x1.9f9cb402bc3f2p-1, -0x1.86a8e4720892cp-3, 0x1.ac6805cbd95cdp-6, -0x1.3381696c5b7e3p-9,
                  0x1.37469589b5004p-13, -0x1.d3e3283469b92p-18, 0x1.070e5fbfa1dfdp-22);
-    w = FT_FMA(z, -0x1.a51a6625307d3p+0, z * z * p);
+    w = ft_product_plus(z, -0x1.a51a6625307d3p+0, z * z * p);
     q = r * inverse;
     p = q * a;
     rest = ((r - p) - ft_product_rest(q, a, p)) * inverse;
-    y = q + FT_FMA(q, w, rest);
+    y = q + ft_product_plus(q, w, rest);
     y = ft_double(ft_bits(y) ^ ft_bits(t) << 63);
     return a < 0x1p-30 ? 1.0 : y;
 }
