@@ -9,8 +9,9 @@
  *         arcsinh arccosh arctanh cbrt erf erfc ndtr sigmoid softplus sinc
  * Binary: power arctan2 hypot logaddexp logaddexp2
  *
- * Rare are: |x| > 2^22 in sin, cos and tan; subnormal, zero or infinite a and |b| >= 2^51 in power, and
- * all of power without a fused multiply-add; in hypot results beyond 2^510 or below 2^-480, but for 0.
+ * Rare are: |x| > 2^22 in sin, cos and tan; what is not normal, positive and finite in log; subnormal,
+ * zero or infinite a and |b| >= 2^51 in power, and all of power without a fused multiply-add; in hypot
+ * results beyond 2^510 or below 2^-480, but for 0.
  *
  * Errors are at most 2 ulp, mostly below 1.5, with and without a fused multiply-add; tests/test_vmath.py
  * has them against mpmath.  Exceptions: logaddexp and logaddexp2 near 0, where their terms cancel

@@ -52,13 +52,21 @@ FT_INLINE double ft_log_ends(double y, double x)
     return x > 0 ? y : (x == 0 ? -(double)INFINITY : (double)NAN);
 }
 
+/* Easy is every x that is normal, positive and finite. */
+FT_INLINE int ft_log_easy(double x) { return ft_bits(x) - 0x0010000000000000u < 0x7fe0000000000000u; }
 FT_INLINE double ft_log_core(double x)
+{
+    double k, m;
+    ft_log_split(x, &k, &m);
+    return ft_log_sum(k, m - 1.0, -0.0);
+}
+FT_INLINE double ft_log_any(double x)
 {
     double k, m;
     ft_log_split_any(x, &k, &m);
     return ft_log_ends(ft_log_sum(k, m - 1.0, -0.0), x);
 }
-FT_TOTAL1(log)
+FT_PARTLY1(log, ft_log_any)
 
 /* log1p(x + dx), |dx| <= ulp(x).  With k from 1 + x, f = x·2^-k + (2^-k - 1) rounds once, and not at all
  * for k = 0.  The factor is applied as 4·2^-k to x/4, for 2^-1024 is not normal.  extra: added to k. */
