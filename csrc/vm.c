@@ -126,10 +126,13 @@ static void add_view(const ft_tape *t, int view, int f32, void *to, const void *
     else add_d((double *)to + w->offset, from, s->ndim, dims, strides, s->size);
 }
 
+static int64_t block_of(const ft_instr *in) { return in->n <= FT_WHOLE ? FT_WHOLE : FT_BLOCK; }
+
 static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, int64_t block, int64_t blocks) {
     const ft_step *first = r->step + in->lo, *last = r->step + in->hi;
+    const int64_t size = block_of(in);
     for (; blocks > 0; block++, blocks--) {
-        int64_t start = block * FT_BLOCK, n = in->n - start < FT_BLOCK ? in->n - start : FT_BLOCK;
+        int64_t start = block * size, n = in->n - start < size ? in->n - start : size;
         for (const ft_step *s = first; s < last; s++) {
             if (s->kind == FT_STEP_MAP)
                 s->kernel(n, s->at[0] + start * s->step[0], s->at[1] + start * s->step[1],
@@ -138,8 +141,10 @@ static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, in
                 read_view(t, s->view, s->step[2], s->at[1], s->at[0] + start * s->step[0], start, n);
             else {              /* at[0] the result, at[1] the summand, at[2] the cascade */
                 ft_cascade *c = (ft_cascade *)s->at[2];
+                const char *a = s->at[1] + start * s->step[1];
                 if (block == 0) c->blocks = 0;
-                cascade_add(c, sum_block(s->at[1] + start * s->step[1], s->step[2], n));
+                for (int64_t i = 0; i < n; i += FT_BLOCK)
+                    cascade_add(c, sum_block(a + i * (s->step[2] ? 4 : 8), s->step[2], n - i < FT_BLOCK ? n - i : FT_BLOCK));
                 if (start + n == in->n) {
                     double total = cascade_total(c);
                     *(double *)s->at[0] = s->step[2] ? (float)total : total;
@@ -263,15 +268,15 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
             break;
         }
         case FT_I_RUN: {
-            int64_t steps = in->hi - in->lo + 1, blocks = (in->n + FT_BLOCK - 1) / FT_BLOCK - r->block;
-            int64_t most = work / (steps * FT_BLOCK) + 1;
+            int64_t steps = in->hi - in->lo + 1, size = block_of(in), blocks = (in->n + size - 1) / size - r->block;
+            int64_t most = work / (steps * size) + 1;
             if (blocks > most) {
                 run_blocks(t, r, in, r->block, most);
                 r->block += most;
                 return 1;
             }
             run_blocks(t, r, in, r->block, blocks);
-            work -= blocks * steps * FT_BLOCK;
+            work -= blocks * steps * size;
             r->block = 0;
             break;
         }

@@ -25,6 +25,7 @@ enum {
 };
 
 enum { FT_BLOCK = 256 };        /* elements of a block: 2 KiB of float64, so that a run of a dozen rows stays in L1 */
+enum { FT_WHOLE = 2 * FT_BLOCK };   /* a run of no more elements is one block: half the dispatches */
 enum { FT_MAX_DIMS = 34 };      /* NumPy allows 32, a stacked seed adds one */
 /* Kernels that are no op: a scalar spread, a change of dtype, sin into y and cos into b. */
 enum { FT_K_SPLAT = FT_N_OPS, FT_K_CAST, FT_K_SINCOS };

@@ -265,7 +265,7 @@ cdef int close_run(Tape tape, Plan *plan, int32_t end) except -1 nogil:
     cdef ft_entry *e
     if plan.run.shape < 0:
         return 0
-    plan.run.row_bytes = (min(plan.run.size, <int64_t>FT_BLOCK) * 8 + 63) & ~63
+    plan.run.row_bytes = ((plan.run.size if plan.run.size <= FT_WHOLE else FT_BLOCK) * 8 + 63) & ~63
     plan.run.n_evicted = 0
     plan.run.n_load = plan.run.next_load = plan.run.n_row = plan.run.n_free = 0
     for k in range(tape.n_member):
