@@ -17,6 +17,7 @@
  * The words, and what 0 does to them (an untaken branch must give 0, not inf * 0):
  *   MUL(x, y)  x*y, exactly 0 where x is 0        TIMES(x, y)  plain product
  *   DIV(x, y)  x/y, exactly 0 where x is 0        OVER(x, y)   plain quotient
+ *   BOTH(x, y) x*y, exactly 0 where either is 0
  *   PICK(m, x, y)  x where m holds, else y
  *
  * A domain names the sample range of the generated tests (tests/table.py), inside which the op is
@@ -41,7 +42,7 @@ MAP1(square,      a * a,          MUL(D, ADD(A, A)),             REAL,          
 MAP1(reciprocal,  1 / a,          NEG(MUL(D, MUL(Y, Y))),        NONZERO,        "1/a")
 MAP1(sqrt,        sqrt(a),        DIV(D, ADD(Y, Y)),             POSITIVE,       "square root; slope inf at 0")
 VEC1(cbrt,                        DIV(D, MUL(THREE, MUL(Y, Y))), NONZERO,        "cube root")
-VEC2(power,       PICK(B, MUL(D, MUL(B, POW(A, SUB(B, ONE)))), ZERO), MUL(D, MUL(Y, LOG(A))), POSITIVE, REAL, "a to the power b")
+VEC2(power,       PICK(B, MUL(D, MUL(B, POW(A, SUB(B, ONE)))), ZERO), BOTH(D, MUL(Y, LOG(A))), POSITIVE, REAL, "a to the power b")
 VEC2(hypot,       MUL(D, DIV(A, Y)), MUL(D, DIV(B, Y)),          NONZERO, NONZERO, "length of (a, b); slope 0 at the origin")
 
 /* ---- exponentials and logarithms */
@@ -115,9 +116,10 @@ TEST1(isinf,         fabs(a) > FT_LARGEST,                       REAL,          
 TEST1(signbit,       copysign(1.0, a) < 0,                       REAL,           "the sign bit of a is set")
 
 /* ---- words of the partials that are not NumPy's */
-MAP2(scale,       a == 0 ? 0 : a * b, MUL(D, B), MUL(D, A),      REAL, REAL,     "a*b, exactly 0 where a is 0")
-MAP2(ratio,       a == 0 ? 0 : a / b, DIV(D, B), NEG(DIV(MUL(D, Y), B)), REAL, NONZERO, "a/b, exactly 0 where a is 0")
-MAP3(add_scaled,  c + (a == 0 ? 0 : a * b), MUL(D, B), MUL(D, A), D, REAL, REAL, REAL, "c plus scale(a, b), rounded twice")
+MAP2(scale,       a == 0 ? 0 : a * b, MUL(D, B), BOTH(D, A),     REAL, REAL,     "a*b, exactly 0 where a is 0")
+MAP2(ratio,       a == 0 ? 0 : a / b, DIV(D, B), NEG(DIV(BOTH(D, Y), B)), REAL, NONZERO, "a/b, exactly 0 where a is 0")
+MAP3(add_scaled,  c + (a == 0 ? 0 : a * b), MUL(D, B), BOTH(D, A), D, REAL, REAL, REAL, "c plus scale(a, b), rounded twice")
+MAP2(scale_both,  (a == 0) | (b == 0) ? 0 : a * b, BOTH(D, B), BOTH(D, A), REAL, REAL, "a*b, exactly 0 where a or b is 0")
 MAP2(share,       a > b ? 1 : a == b ? 0.5 : a < b ? 0 : a + b, NONE, NONE, REAL, REAL, "1 where a wins, 1/2 where a ties with b")
 MAP2(fshare,      (b != b || a > b) ? 1 : a == b ? 0.5 : 0, NONE, NONE, REAL, REAL, "share, a nan always loses")
 MAP2(sinc_slope,  ft_sinc_slope(a, b), MUL(D, SINC_SLOPE(A, ADD(B, ONE))), NONE, REAL, ORDER, "derivative of order b of sinc at a")

@@ -38,6 +38,7 @@ const double ft_constants[] = {
 #define NORMAL_PEAK (FT_W_CONSTANT + K_NORMAL_PEAK)
 #define MUL(x, y) x, y, OP_scale
 #define DIV(x, y) x, y, OP_ratio
+#define BOTH(x, y) x, y, OP_scale_both
 #define TIMES(x, y) x, y, OP_multiply
 #define OVER(x, y) x, y, OP_divide
 #define ADD(x, y) x, y, OP_add

@@ -94,6 +94,7 @@ WITHOUT_NUMPY = {                   # rows that NumPy has no function for: their
     "softplus": lambda a: np.log1p(np.exp(a)),
     "stop_gradient": lambda a: a + 0.0,
     "scale": lambda a, b: np.where(a == 0, 0, a * b),
+    "scale_both": lambda a, b: np.where((a == 0) | (b == 0), 0, a * b),
     "ratio": lambda a, b: np.where(a == 0, 0, a / b),
     "add_scaled": lambda a, b, c: c + np.where(a == 0, 0, a * b),
     "share": lambda a, b: np.where(np.isnan(a + b), a + b, np.heaviside(a - b, 0.5)),

@@ -1,5 +1,7 @@
 """The conventions at the edges (section 12 of the design): each in forward and reverse mode, on numbers, arrays and
 lanes, in regions run again, and to second order where there is a second derivative."""
+import itertools
+
 import numpy as np
 import pytest
 
@@ -70,20 +72,7 @@ POINTS = {          # name: function of a number, the point, first and second de
     "exp at -inf": (np.exp, -INF, 0, 0), "x * nan": (lambda x: x * NAN, 0.0, NAN, 0), "reciprocal at 0": (lambda x: 1 / x, 0.0, -INF, INF), "0 * x at inf": (lambda x: 0.0 * x, INF, 0, 0),
 }
 
-FORWARD_OVER_REVERSE = {"hessian", "hvp", "of an array"}
-REVERSE_OVER_REVERSE = {"grad of grad", "of an array, reverse"}
-NAN_TO_SECOND_ORDER = {     # the ways in which 0 * inf comes up in the derivative of a pullback
-    "where of sqrt": FORWARD_OVER_REVERSE, "where of sqrt, reversed": FORWARD_OVER_REVERSE, "where of power": FORWARD_OVER_REVERSE,
-    "where of arctan2": FORWARD_OVER_REVERSE, "where of exp": FORWARD_OVER_REVERSE, "where of 1/x": FORWARD_OVER_REVERSE | REVERSE_OVER_REVERSE,
-    "where of x/x": FORWARD_OVER_REVERSE | REVERSE_OVER_REVERSE, "0**x": REVERSE_OVER_REVERSE | {"grad of jvp", "rows of columns"},
-}
-FAULT = pytest.mark.xfail(strict=True, reason="ops.h, scale and ratio: nan, for their slope in b is not 0 where a is 0 and the seed is infinite")
-
-
-def cases():
-    for point, row in POINTS.items():
-        for way in SECOND if row[3] is not None else ():
-            yield pytest.param(point, way, marks=FAULT if way in NAN_TO_SECOND_ORDER.get(point, ()) else ())
+SECOND_ORDER = [(point, way) for point, row in POINTS.items() if row[3] is not None for way in SECOND]
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -93,7 +82,7 @@ def test_first_derivative(point):
         np.testing.assert_allclose(float(derivative(f)(x)), first, rtol=1e-6 if way == "float32" else 1e-14, atol=1e-15, err_msg=way)
 
 
-@pytest.mark.parametrize("point, way", [*cases()])
+@pytest.mark.parametrize("point, way", SECOND_ORDER)
 def test_second_derivative(point, way):
     f, x, _, second = POINTS[point]
     np.testing.assert_allclose(float(SECOND[way](f)(x)), second, rtol=1e-14, atol=1e-15)
@@ -142,3 +131,20 @@ def test_of_arrays(case):
         for inner in ("forward", "reverse"):
             for outer in ("forward", "reverse"):
                 np.testing.assert_array_equal(ft.jacobian(ft.jacobian(f, mode=inner), mode=outer)(x), hessian)
+
+
+THIRD = {           # by hand, at (1, 1), where the cotangent of the product or quotient is 0 and its slope is not
+    "(x y - 1)**2": (lambda x: (x[0] * x[1] - 1.0) ** 2, [0, 4, 4, 0]),
+    "(x / y - 1)**2": (lambda x: (x[0] / x[1] - 1.0) ** 2, [0, -4, 8, -12]),
+}
+
+
+@pytest.mark.parametrize("case", THIRD)
+@pytest.mark.parametrize("modes", [*itertools.product(("forward", "reverse"), repeat=3)], ids="-".join)
+def test_third_derivative_through_a_factor_that_vanishes(case, modes):
+    """The strong zero is of the value: it must not take the slope of what happens to be 0."""
+    f, (xxx, xxy, xyy, yyy) = THIRD[case]
+    for mode in modes:
+        f = ft.jacobian(f, mode=mode)
+    found = f(np.array([1.0, 1.0]))
+    np.testing.assert_array_equal(found, [[[xxx, xxy], [xxy, xyy]], [[xxy, xyy], [xyy, yyy]]])

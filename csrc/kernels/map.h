@@ -99,14 +99,14 @@ static inline int ft_exponent(double b) {
 #define TEST2(name, value, ...)
 #include "../ops.h"
 
-#define BOTH(K, name, value) K(double, d, name, value) K(float, s, name, value)
+#define TWO_TYPES(K, name, value) K(double, d, name, value) K(float, s, name, value)
 #define VEC1(name, ...) VEC1_KERNEL(double, d, name) VEC1_KERNEL(float, s, name)
 #define VEC2(name, ...) VEC2_KERNEL(double, d, name) VEC2_KERNEL(float, s, name)
-#define MAP1(name, value, ...) BOTH(MAP1_KERNEL, name, value)
-#define MAP2(name, value, ...) BOTH(MAP2_KERNELS, name, value)
-#define MAP3(name, value, ...) BOTH(MAP3_KERNEL, name, value)
-#define TEST1(name, value, ...) BOTH(MAP1_KERNEL, name, value)
-#define TEST2(name, value, ...) BOTH(MAP2_KERNELS, name, value)
+#define MAP1(name, value, ...) TWO_TYPES(MAP1_KERNEL, name, value)
+#define MAP2(name, value, ...) TWO_TYPES(MAP2_KERNELS, name, value)
+#define MAP3(name, value, ...) TWO_TYPES(MAP3_KERNEL, name, value)
+#define TEST1(name, value, ...) TWO_TYPES(MAP1_KERNEL, name, value)
+#define TEST2(name, value, ...) TWO_TYPES(MAP2_KERNELS, name, value)
 #include "../ops.h"
 
 /* [op][float32][variant]: 0 all operands are blocks, 1 a is a scalar, 2 b is a scalar. */

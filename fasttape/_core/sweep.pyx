@@ -107,7 +107,7 @@ cdef int32_t partial(Tape tape, const uint8_t *code, ft_entry *e, int32_t y, int
             if arity == 1:
                 stack[n] = map1(tape, w, stack[n])
             elif arity == 2:
-                if w == OP_scale and is_one(tape, stack[n], stack[n + 1]):
+                if (w == OP_scale or w == OP_scale_both) and is_one(tape, stack[n], stack[n + 1]):
                     stack[n] = stack[n + 1]
                 else:
                     stack[n] = map2(tape, w, stack[n], stack[n + 1])

@@ -49,8 +49,8 @@ cdef extern from "vm.h" nogil:
     enum:
         OP_add, OP_subtract, OP_multiply, OP_divide, OP_negative, OP_positive, OP_absolute
         OP_square, OP_sin, OP_cos, OP_sqrt, OP_reciprocal, OP_power, OP_remainder, OP_floor_divide, OP_equal
-        OP_not_equal, OP_rint, OP_ldexp, OP_less, OP_scale, OP_add_scaled, OP_ratio, OP_sqrt0, OP_logical_and, OP_logical_or
-        OP_logical_xor, OP_logical_not, OP_where, OP_greater, OP_greater_equal, OP_less_equal
+        OP_not_equal, OP_rint, OP_ldexp, OP_less, OP_scale, OP_scale_both, OP_add_scaled, OP_ratio, OP_sqrt0
+        OP_logical_and, OP_logical_or, OP_logical_xor, OP_logical_not, OP_where, OP_greater, OP_greater_equal, OP_less_equal
         OP_input, OP_constant, OP_cast, OP_view, OP_get, OP_pad, OP_add_region, OP_update
         OP_add_at, OP_set_at, OP_sum, OP_max, OP_min, OP_matmul, OP_take, OP_put_add
         OP_assemble, OP_pack, OP_call
