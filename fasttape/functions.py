@@ -2,6 +2,9 @@
 
 NumPy calls these through __array_function__; `fasttape.numpy` calls the creation functions, which
 NumPy cannot hand over. Each takes NumPy's arguments; what it does not take is refused by name.
+
+Results lie in C order whatever their operands' layout, where NumPy keeps the operands'. It shows where a
+reshape copies or not: `np.sin(x.T).reshape(-1)` is a view here and a copy in NumPy.
 """
 import math
 
@@ -9,6 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from fasttape._core.build import apply, broadcast_to, full, join
+from fasttape._core.capture import refuse_kin
 from fasttape._core.protocols import FUNCTIONS
 from fasttape._core.tracer import is_traced, value
 
@@ -88,6 +92,8 @@ def _broadcast_to(x, shape, subok=False):
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*arrays, subok=False):
     common = np.broadcast_shapes(*(np.shape(x) for x in arrays))
+    if all(np.shape(x) == common for x in arrays):
+        return tuple(map(_asarray, arrays))
     return tuple(broadcast_to(x, common) if is_traced(x) else np.broadcast_to(x, common) for x in arrays)
 
 
@@ -104,7 +110,7 @@ def concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     if out is not None or dtype is not None:
         _refuse("concatenate", out=out, dtype=dtype)
     if axis is None:
-        return join([np.ravel(x) for x in arrays], 0, False, "concatenate")
+        return join([np.ravel(_asarray(x)) for x in arrays], 0, False, "concatenate")
     return join(list(arrays), axis, False, "concatenate")
 
 
@@ -127,6 +133,7 @@ def hstack(tup, *, dtype=None, casting="same_kind"):
 
 
 def _asarray(x):
+    refuse_kin(x)
     return x if is_traced(x) else np.asarray(x)
 
 
@@ -170,11 +177,11 @@ def sinc(x):
 @implements(np.dot)
 def dot(a, b, out=None):
     _refuse("dot", out=out)
+    a, b = _asarray(a), _asarray(b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return a * b
     if np.ndim(b) <= 2:
         return a @ b
-    a, b = _asarray(a), _asarray(b)
     rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
     columns = moveaxis(b, -2, 0) if is_traced(b) else np.moveaxis(b, -2, 0)
     return (rows @ columns.reshape(b.shape[-2], math.prod(b.shape[:-2]) * b.shape[-1])).reshape(a.shape[:-1] + b.shape[:-2] + b.shape[-1:])
@@ -182,9 +189,9 @@ def dot(a, b, out=None):
 
 @implements(np.inner)
 def inner(a, b):
+    a, b = _asarray(a), _asarray(b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return a * b
-    a, b = _asarray(a), _asarray(b)
     if np.ndim(b) == 1:
         return a @ b
     return (a @ b.reshape(math.prod(b.shape[:-1]), b.shape[-1]).T).reshape(a.shape[:-1] + b.shape[:-1])
@@ -205,12 +212,12 @@ def vdot(a, b):
 
 @implements(np.zeros_like)
 def zeros_like(a, dtype=None, order="K", subok=True, shape=None):
-    return full(a, a.shape if shape is None else _tuple(shape), 0.0, dtype)
+    return _filled(a, 0.0, dtype, shape)
 
 
 @implements(np.ones_like)
 def ones_like(a, dtype=None, order="K", subok=True, shape=None):
-    return full(a, a.shape if shape is None else _tuple(shape), 1.0, dtype)
+    return _filled(a, 1.0, dtype, shape)
 
 
 @implements(np.empty_like)
@@ -220,16 +227,26 @@ def empty_like(prototype, dtype=None, order="K", subok=True, shape=None):
 
 @implements(np.full_like)
 def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
-    shape = a.shape if shape is None else _tuple(shape)
-    if is_traced(fill_value):
-        return broadcast_to(fill_value, shape)
-    if not is_traced(a):
-        return np.full_like(a, fill_value, dtype, shape=shape)
-    return full(a, shape, float(fill_value), dtype)
+    return _filled(_asarray(a), fill_value, dtype, shape)
 
 
-def _tuple(shape):
-    return (shape,) if hasattr(shape, "__index__") else tuple(shape)
+def _filled(like, fill, dtype, shape):
+    """An array like another; a plain one where it is of whole numbers or truth values, which have no derivative."""
+    shape = like.shape if shape is None else (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    if dtype is None and type(fill) is float and is_traced(like):
+        return full(like, shape, fill)
+    dtype = like.dtype if dtype is None else np.dtype(dtype).newbyteorder("=")
+    if dtype.char not in "df":
+        return np.full(shape, _value(fill), dtype)
+    if is_traced(fill):
+        return broadcast_to(fill, shape).astype(dtype).copy()
+    if not is_traced(like):
+        return np.full(shape, fill, dtype)
+    if np.ndim(fill) == 0:
+        return full(like, shape, float(fill), dtype)
+    made = full(like, shape, 0.0, dtype)
+    made[...] = fill
+    return made
 
 
 # ---- reading only

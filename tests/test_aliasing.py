@@ -8,6 +8,7 @@ import fasttape as ft
 
 A = np.cos(np.arange(12.0)).reshape(3, 4) + 0.1
 V = np.linspace(-1.1, 1.7, 6)
+TURN = np.array([[0.0, 1.0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]])
 
 
 # ---- statements that change x through something else
@@ -154,6 +155,82 @@ def elements_are_numbers(x):
     x[0] *= a
 
 
+def elements_that_follow_the_array(x):
+    """What has no axes but was not named by whole numbers alone is no number: it reads and writes through."""
+    a = x.reshape(-1)[1, ...]
+    b = x.reshape(-1)[:1].reshape(())
+    c = np.squeeze(x.reshape(-1)[2:3])
+    x.reshape(-1)[1] = 9.0
+    a += b * c
+    b *= 2.0
+    c -= a
+    a[...] = b + a
+    d = a[()]
+    a[()] = 3.0
+    x.reshape(-1)[-1] = d + a.reshape(1)[0]
+    a.reshape(1, 1)[:] *= 2.0
+    a[None][0] += 1.0
+    np.sin(c, out=c)
+    x.reshape(-1)[3, ...] += c
+
+
+def iterated(x):
+    """NumPy reads an element when the loop comes to it."""
+    for i, v in enumerate(x.reshape(-1)):
+        if i + 1 < x.size:
+            x.reshape(-1)[i + 1] += v
+    for i, v in enumerate(x.T.flat):
+        if i:
+            x[0] += 0.1 * v
+    for v in x.flat:
+        x[-1] += 0.1 * v
+
+
+def raveled_of_strides(x):
+    y = np.ravel(x[::2])
+    y[0] = 5.0
+    x[::-1].ravel()[:] = 3.0
+    x[1:].ravel()[0] = 2.0
+    x[:1].T.ravel()[0] = 7.0
+
+
+def multiplied_in_place(x):
+    y = x.reshape(-1)[:4].reshape(1, 4)
+    y @= TURN
+
+
+def broadcast(x):
+    """A view: it shows what becomes of the array."""
+    y = np.broadcast_to(x, (2,) + x.shape)
+    x[0] = 5.0
+    x[1:] = np.array(0.0) + y[1, :1]
+    z = y[:, ::-1][1:].reshape(x.shape)
+    x *= z
+    x[0] += np.sum(y) + np.max(y, axis=(0, 1)) + np.sum(y * y, axis=0)[0]
+
+
+def broadcast_along_an_inner_axis(x):
+    y = np.broadcast_to(x.reshape(2, 1, -1), (2, 3, x.size // 2))
+    z = np.swapaxes(y, 0, 2)[1:, ::-1]
+    x.reshape(-1)[:2] = x.reshape(-1)[-2:] * 2.0
+    x.reshape(-1)[0] += np.sum(np.sin(y) @ np.swapaxes(y, 1, 2)) + np.sum(z[0] @ y[:, :, 0]) + np.sum(y.ravel()[2:4])
+    x -= y[1, 2, 0] * np.broadcast_to(x[:1, ...], x.shape) + np.broadcast_to(x.reshape(-1)[0, ...], x.shape)
+
+
+def broadcast_together(x):
+    y, z = np.broadcast_arrays(x, np.ones((2,) + x.shape))
+    x[0] = 5.0
+    x[1:] = np.array(0.0) + y[1, :1] + z[0, :1]
+    y, z = np.broadcast_arrays(x, np.ones(x.shape))
+    x += y * z
+
+
+def cast_without_a_copy(x):
+    y = x.astype(x.dtype, copy=False)
+    y[0] = 5.0
+    x.astype(x.dtype)[1] = 7.0
+
+
 def empty_views(x):
     y = x[3:3]
     y += 1.0
@@ -164,7 +241,7 @@ def empty_views(x):
 
 
 STATEMENTS = [view_of_a_slice, views_of_views, transposed, reshaped, reshaped_where_numpy_copies, raveled, squeezed_and_expanded, swapped, view_taken_before,
-              rows, into_itself, results_written_to_an_operand, every_in_place_operator, filled, copies_stay_apart, name_rebound, elements_are_numbers, empty_views]
+              rows, into_itself, results_written_to_an_operand, every_in_place_operator, filled, copies_stay_apart, name_rebound, elements_are_numbers, elements_that_follow_the_array, iterated, raveled_of_strides, multiplied_in_place, broadcast, broadcast_along_an_inner_axis, broadcast_together, cast_without_a_copy, empty_views]
 
 
 def done(change):
@@ -207,3 +284,36 @@ def test_overlapping_strides():
     np.testing.assert_array_equal(ft.vjp(f, V)[0], wanted)
     np.testing.assert_array_equal(ft.jacobian(f, mode="forward")(V), np.eye(6)[[1, 3, 5, 3, 2, 5]])
     np.testing.assert_array_equal(ft.jacobian(f, mode="reverse")(V), np.eye(6)[[1, 3, 5, 3, 2, 5]])
+
+
+@pytest.mark.parametrize("of", [lambda x: np.broadcast_to(x, (2, 6)), lambda x: np.broadcast_to(x, (6,)), lambda x: np.broadcast_to(x[0], (6,)),
+                                lambda x: np.broadcast_to(x, (2, 6))[:, 1:].T, lambda x: np.broadcast_to(x, (1, 6)).reshape(-1),
+                                lambda x: np.broadcast_to(x, (2, 6))[0, 0, ...]])
+@pytest.mark.parametrize("write", [lambda y: y.fill(0.0), lambda y: y.__setitem__(..., 1.0), lambda y: y.__iadd__(1.0), lambda y: np.sin(y, out=y)])
+def test_what_is_broadcast_is_read_only(of, write):
+    with pytest.raises(ValueError, match="read-only"):
+        write(of(1.0 * V))
+    with pytest.raises(ValueError, match="read-only"):
+        ft.vjp(lambda x: write(of(1.0 * x)), V)
+
+
+def test_copies_of_what_is_broadcast_are_not():
+    def f(x):
+        y = np.broadcast_to(x, (2, 6)).copy()
+        z = np.broadcast_to(x, (2, 6)).reshape(12)
+        y[0] = 1.0
+        z[1] = 2.0
+        return y * z.reshape(2, 6)
+    check(f, V)
+
+
+@pytest.mark.parametrize("result", [np.sin, lambda x: x * 2.0, np.zeros_like])
+def test_results_lie_in_c_order(result):
+    """Unlike NumPy's, which lie as the operands: so reshape gives a view of them, where NumPy copies. See functions.py."""
+    def f(x):
+        y = result(x.T)
+        y.reshape(-1)[1] = 9.0
+        return y * 1.0
+    wanted = np.ascontiguousarray(result(A.T))
+    wanted[0, 1] = 9.0
+    np.testing.assert_allclose(ft.vjp(f, A)[0], wanted, rtol=1e-15)

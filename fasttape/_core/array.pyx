@@ -4,16 +4,20 @@ A method's arguments are made sense of here; what it does is told below: in `ope
 `subscript.pyx`, `reductions.pyx` and `protocols.pyx`.
 """
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from fasttape._core.operate cimport add, binary, divide, multiply, need_truth, power, product, subtract, unary
+from fasttape._core.operate cimport (add, binary, copy_of, divide, multiply, need_truth, power, product, subtract,
+                                      unary)
 from fasttape._core.protocols cimport apply_ufunc, call_function, opcode, uncommon_ufunc
 from fasttape._core.record cimport *
-from fasttape._core.reductions cimport axes_mask, count_along, multiplied, no_extras, reduced
-from fasttape._core.subscript cimport get_items, set_items
+from fasttape._core.reductions cimport axes_mask, count_along, multiplied, no_extras, read, reduced, shifted
+from fasttape._core.subscript cimport elements, get_items, set_items
 from fasttape._core.tracer cimport *
-from fasttape._core.views cimport in_place, reshaped, transposed
+from fasttape._core.views cimport in_place, raveled, reshaped, transposed
 
 from fasttape._core.protocols import FUNCTIONS
+
+cdef object FLOAT64 = np.dtype(np.float64), FLOAT32 = np.dtype(np.float32), BOOL = np.dtype(np.bool_)
 
 
 cdef class Array(Tracer):
@@ -36,8 +40,8 @@ cdef class Array(Tracer):
     def __rmod__(x, y): return binary(OP_remainder, y, x)
     def __divmod__(x, y): return binary(OP_floor_divide, x, y), binary(OP_remainder, x, y)
     def __rdivmod__(x, y): return binary(OP_floor_divide, y, x), binary(OP_remainder, y, x)
-    def __pow__(x, y, modulo): return power(x, y)
-    def __rpow__(x, y, modulo): return binary(OP_power, y, x)
+    def __pow__(x, y, modulo): return power(x, y, modulo)
+    def __rpow__(x, y, modulo): return power(y, x, modulo)
     def __matmul__(x, y): return product(x, y)
     def __rmatmul__(x, y): return product(y, x)
     def __neg__(self): return unary(OP_negative, self)
@@ -48,9 +52,13 @@ cdef class Array(Tracer):
     def __isub__(self, y): return in_place(self, binary(OP_subtract, self, y))
     def __imul__(self, y): return in_place(self, binary(OP_multiply, self, y))
     def __itruediv__(self, y): return in_place(self, binary(OP_divide, self, y))
+    def __imatmul__(self, y): return in_place(self, product(self, y))
     def __ifloordiv__(self, y): return in_place(self, binary(OP_floor_divide, self, y))
     def __imod__(self, y): return in_place(self, binary(OP_remainder, self, y))
-    def __ipow__(self, y, modulo): return in_place(self, power(self, y))
+    def __ipow__(self, y, modulo): return in_place(self, power(self, y, modulo))
+    def __iand__(self, y): return in_place(self, binary(OP_logical_and, need_truth(self), need_truth(y)))
+    def __ior__(self, y): return in_place(self, binary(OP_logical_or, need_truth(self), need_truth(y)))
+    def __ixor__(self, y): return in_place(self, binary(OP_logical_xor, need_truth(self), need_truth(y)))
 
     # -- truth values
     def __lt__(self, y): return binary(OP_less, self, y)
@@ -113,8 +121,8 @@ cdef class Array(Tracer):
     def __ceil__(self): return int(np.ceil(concrete(self)))
     def __trunc__(self): return int(np.trunc(concrete(self)))
 
-    def __copy__(self): return unary(OP_positive, self)
-    def __deepcopy__(self, memo): return unary(OP_positive, self)
+    def __copy__(self): return copy_of(self)
+    def __deepcopy__(self, memo): return copy_of(self)
 
     def __reduce__(self):
         raise TypeError("fasttape: a traced value cannot be pickled; return its value from the traced function")
@@ -135,7 +143,7 @@ cdef class Array(Tracer):
     @property
     def dtype(self):
         cdef int d = self.tape.t.entry[node_of(self)].dtype
-        return np.dtype(np.float64) if d == FT_F64 else np.dtype(np.float32) if d == FT_F32 else np.dtype(np.bool_)
+        return FLOAT64 if d == FT_F64 else FLOAT32 if d == FT_F32 else BOOL
 
     @property
     def itemsize(self):
@@ -161,18 +169,15 @@ cdef class Array(Tracer):
 
     @property
     def flat(self):
-        return iter(self.ravel())
+        line = self.ravel()
+        return iter(line) if (<Tracer>line).base is not None else map(self.__getitem__, np.ndindex(self.shape))
 
     def __len__(self):
         if ndim_of(self.tape, node_of(self)) == 0:
             raise TypeError("len() of unsized object")
         return dims_of(self.tape, self.node)[0]
 
-    def __iter__(self):
-        cdef int64_t i
-        if ndim_of(self.tape, node_of(self)) == 0:
-            raise TypeError("iteration over a 0-d array")
-        return iter([self[i] for i in range(dims_of(self.tape, self.node)[0])])
+    def __iter__(self): return elements(self)
 
     def __contains__(self, value):
         return bool(np.any(concrete(self) == value))
@@ -192,14 +197,15 @@ cdef class Array(Tracer):
             raise NotImplementedError(f"fasttape: reshape with order={order!r} is not supported; use order='C'")
         return reshaped(self, shape)
 
-    def ravel(self, order="C"): return self.reshape(-1, order=order)
-    def flatten(self, order="C"): return unary(OP_positive, self.reshape(-1, order=order))
-    def copy(self, order="C"): return unary(OP_positive, self)
+    def ravel(self, order="C"): return self.reshape(-1, order=order) if order != "C" else raveled(self)
+    def flatten(self, order="C"): return copy_of(self.reshape(-1, order=order))
+    def copy(self, order="C"): return copy_of(self)
 
     def transpose(self, *axes): return transposed(self, axes)
 
     def swapaxes(self, a, b):
         order = list(range(self.ndim))
+        a, b = (normalize_axis_index(k, len(order)) for k in (a, b))
         order[a], order[b] = order[b], order[a]
         return self.transpose(order)
 
@@ -207,17 +213,19 @@ cdef class Array(Tracer):
         shape = self.shape
         mask = axes_mask(axis, len(shape), "squeeze")
         if axis is None:
-            return self[tuple([0 if n == 1 else slice(None) for n in shape])] if 1 in shape else self
+            return self[tuple([0 if n == 1 else slice(None) for n in shape] + [...])] if 1 in shape else self
         index = []
         for k, n in enumerate(shape):
             drop = mask >> (len(shape) - 1 - k) & 1
             if drop and n != 1:
                 raise ValueError("squeeze: cannot select an axis to squeeze out which has size not equal to one")
             index.append(0 if drop else slice(None))
-        return self[tuple(index)]
+        return self[tuple(index + [...])]
 
     def astype(self, dtype, copy=True):
         dtype = np.dtype(dtype)
+        if not copy and dtype == self.dtype:
+            return self
         if dtype == np.float64 or dtype == np.float32:
             return wrap(self.tape, cast(self.tape, node_of(self), FT_F32 if dtype == np.float32 else FT_F64))
         if dtype == np.bool_:
@@ -248,8 +256,9 @@ cdef class Array(Tracer):
 
     def var(self, axis=None, dtype=None, out=None, ddof=0, keepdims=False):
         no_extras("var", (("dtype", dtype, None), ("out", out, None)))
-        deviation = self - self.mean(axis=axis, keepdims=True)
-        return (deviation * deviation).sum(axis=axis, keepdims=keepdims) / (<double>(count_along(self, axis) - ddof))
+        near = shifted(self, axis)
+        deviation = near - near.mean(axis=axis, keepdims=True)
+        return (deviation * deviation).sum(axis=axis, keepdims=keepdims) / (<double>max(count_along(self, axis) - ddof, 0))
 
     def std(self, axis=None, dtype=None, out=None, ddof=0, keepdims=False):
         no_extras("std", (("dtype", dtype, None), ("out", out, None)))
@@ -259,10 +268,10 @@ cdef class Array(Tracer):
         no_extras("prod", (("dtype", dtype, None), ("out", out, None)))
         return multiplied(self, axis, keepdims)
 
-    def argmax(self, axis=None, out=None, *, keepdims=False): return concrete(self).argmax(axis, keepdims=keepdims)
-    def argmin(self, axis=None, out=None, *, keepdims=False): return concrete(self).argmin(axis, keepdims=keepdims)
-    def any(self, axis=None, out=None, keepdims=False): return concrete(self).any(axis, keepdims=keepdims)
-    def all(self, axis=None, out=None, keepdims=False): return concrete(self).all(axis, keepdims=keepdims)
+    def argmax(self, axis=None, out=None, *, keepdims=False): return read(self, "argmax", axis, out, keepdims)
+    def argmin(self, axis=None, out=None, *, keepdims=False): return read(self, "argmin", axis, out, keepdims)
+    def any(self, axis=None, out=None, keepdims=False): return read(self, "any", axis, out, keepdims)
+    def all(self, axis=None, out=None, keepdims=False): return read(self, "all", axis, out, keepdims)
     def tolist(self): return [x.tolist() if x.ndim else x for x in self] if self.ndim else self
     def dot(self, other): return FUNCTIONS[np.dot](self, other)
     def clip(self, min=None, max=None): return FUNCTIONS[np.clip](self, min, max)
@@ -294,7 +303,11 @@ cdef class Scalar(Array):
     def __itruediv__(self, y): return divide(self, y)
     def __ifloordiv__(self, y): return binary(OP_floor_divide, self, y)
     def __imod__(self, y): return binary(OP_remainder, self, y)
-    def __ipow__(self, y, modulo): return power(self, y)
+    def __ipow__(self, y, modulo): return power(self, y, modulo)
+    def __imatmul__(self, y): return product(self, y)
+    def __iand__(self, y): return self & y
+    def __ior__(self, y): return self | y
+    def __ixor__(self, y): return self ^ y
 
     def __getitem__(self, index):
         if index == () or index is Ellipsis:

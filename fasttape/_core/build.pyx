@@ -1,8 +1,12 @@
 """What functions.py is built of: any op by its name, and arrays of given shapes or made of pieces."""
 import numpy as np
 
+from cpython.number cimport PyNumber_Index
+
+from fasttape._core.operate cimport unary
 from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
+from fasttape._core.views cimport broadcasted
 
 cdef dict OPCODES = {rows[i].name.decode(): i for i in range(FT_N_MAP)}
 
@@ -17,10 +21,13 @@ def apply(str name, *operands):
             tape = innermost(tape, x)
             if like < 0 or (<Tracer>x).tape.t.entry[node_of(<Tracer>x)].dtype < FT_B64:
                 like = (<Tracer>x).tape.t.entry[(<Tracer>x).node].dtype
-    nodes = [operand(tape, x, like) for x in operands]
     if rows[op].arity == 1:
-        y = wrap(tape, map1(tape, op, nodes[0]))
-    elif rows[op].arity == 2:
+        return unary(op, operands[0])
+    nodes = [operand(tape, x, like) for x in operands]
+    if op != OP_where:
+        nodes = [cast(tape, node, FT_F32 if like == FT_F32 else FT_F64) if tape.t.entry[<int32_t>node].dtype >= FT_B64 else node
+                 for node in nodes]
+    if rows[op].arity == 2:
         y = wrap(tape, map2(tape, op, nodes[0], nodes[1]))
     else:
         y = wrap(tape, map3(tape, op, nodes[0], nodes[1], nodes[2]))
@@ -35,7 +42,7 @@ cdef int check_axes(tuple shape) except -1:
 
 
 def broadcast_to(Tracer x, shape):
-    """x spread to a shape; a copy, unlike NumPy's read-only view."""
+    """x in a shape to which it broadcasts: as NumPy's, a view that is not to be written to."""
     cdef int64_t dims[FT_MAX_DIMS]
     cdef int k
     cdef int32_t id
@@ -46,16 +53,18 @@ def broadcast_to(Tracer x, shape):
     id = intern_shape(x.tape, len(shape), dims)
     if broadcast(x.tape, shape_of(x.tape, node_of(x)), id) != id:
         raise ValueError(f"broadcast_to: operands could not be broadcast together with remapped shapes {x.shape} and {shape}")
-    return wrap(x.tape, spread(x.tape, x.node, id))
+    return broadcasted(x, len(shape), dims)
 
 
 def full(Tracer like, shape, double value, dtype=None):
-    """An array of one value on the tape of `like`."""
+    """An array of one value, float64 or float32, on the tape of `like`; a plain one like truth values."""
     cdef int64_t dims[FT_MAX_DIMS]
-    cdef int k, code = like.tape.t.entry[node_of(like)].dtype & 1
-    if dtype is not None:
-        code = np.dtype(dtype) == np.float32
+    cdef int k, code = like.tape.t.entry[node_of(like)].dtype
     check_axes(shape)
+    if dtype is not None:
+        code = FT_F32 if dtype.itemsize == 4 else FT_F64
+    elif code >= FT_B64:
+        return np.full(shape, value, np.bool_)
     for k in range(len(shape)):
         dims[k] = shape[k]
     return wrap(like.tape, fill(like.tape, value, code, intern_shape(like.tape, len(shape), dims)))
@@ -69,7 +78,7 @@ cdef int unlike(str name, int axis, int k, object a, object b) except -1:
 def join(list pieces, object axis, bint stacked, str name):
     """Concatenate along an axis, or stack along a new one. At least one piece is traced."""
     cdef Tape tape = None
-    cdef int like = FT_F64, f32 = 1, flags = 0, ndim, own, k, j, place
+    cdef int like = FT_F64, f32 = 1, truths = 0, dtype, flags = 0, ndim, own, k, j, place
     cdef int64_t n = len(pieces), at, i, end = 0, step = 1, step_at_axis
     cdef int32_t node, id, view
     cdef int64_t dims[FT_MAX_DIMS]
@@ -86,25 +95,28 @@ def join(list pieces, object axis, bint stacked, str name):
     scalars = stacked
     at = new_args(tape, 1 + 2 * n)
     for i in range(n):
-        node = operand(tape, pieces[i], like)
+        x = pieces[i]
+        node = operand(tape, x, FT_F64 if type(x) is float or type(x) is int else like)     # as an array of one
         if tape.t.entry[node].dtype >= FT_B64:
-            node = cast(tape, node, tape.t.entry[node].dtype & 1)
-        f32 &= tape.t.entry[node].dtype & 1
+            truths += 1
+        else:
+            f32 &= tape.t.entry[node].dtype
         scalars = scalars and shape_of(tape, node) == 0
         tape.t.args[at + 1 + 2 * i] = node
+    dtype = FT_B64 if truths == n else FT_F32 if f32 else FT_F64        # truth values among numbers follow them
     own = ndim_of(tape, tape.t.args[at + 1])
     ndim = own + stacked
     if ndim == 0:
         raise ValueError("zero-dimensional arrays cannot be concatenated")
-    place = axis.__index__()
+    place = PyNumber_Index(axis)
     if place < -ndim or place >= ndim:
         raise np.exceptions.AxisError(place, ndim)
     if place < 0:
         place += ndim
     for i in range(n):              # what all share, and the extent along the axis
         node = tape.t.args[at + 1 + 2 * i]
-        if not f32 and tape.t.entry[node].dtype & 1:
-            node = tape.t.args[at + 1 + 2 * i] = cast(tape, node, FT_F64)
+        if tape.t.entry[node].dtype != dtype:
+            node = tape.t.args[at + 1 + 2 * i] = cast(tape, node, dtype)
         flags |= tape.t.entry[node].flags
         own_dims = dims_of(tape, node)
         if ndim_of(tape, node) != own:
@@ -144,6 +156,6 @@ def join(list pieces, object axis, bint stacked, str name):
             tape.t.args[at + 2 + 2 * i] = view
             end += 1 if stacked else extent[place]
     tape.t.args[at] = <int32_t>n
-    y = wrap(tape, emit(tape, OP_pack if scalars else OP_assemble, f32, flags & FT_ACTIVE, id, 0, 0, <int32_t>at))
+    y = wrap(tape, emit(tape, OP_pack if scalars else OP_assemble, dtype, flags & FT_ACTIVE, id, 0, 0, <int32_t>at))
     after_record(tape)
     return y

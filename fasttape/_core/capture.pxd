@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t
 from fasttape._core.tape cimport Tape
 
+cpdef refuse_kin(x)
 cdef int32_t capture(Tape tape, object x, int like) except -1
 cdef int32_t capture_array(Tape tape, object x, bint argument) except -1
 cdef int32_t capture_places(Tape tape, object index) except -1

@@ -181,19 +181,28 @@ cdef int32_t capture_places(Tape tape, object index) except -1:
     return input_node(tape, FT_I64, intern_shape(tape, cnp.PyArray_NDIM(x), dims), cnp.PyArray_DATA(x), x)
 
 
+cpdef refuse_kin(x):
+    """Matrices and masked arrays mean other things by * and by their elements than an array would."""
+    if type(x) is not np.ndarray and isinstance(x, (np.matrix, np.ma.MaskedArray)):
+        raise TypeError(f"fasttape: a {type(x).__name__} cannot be used together with traced values; pass np.asarray(x), "
+                        f"and a mask as an array of truth values for np.where")
+
+
 cdef int32_t capture(Tape tape, object x, int like) except -1:
     """A node for a number or array beside a traced value of dtype `like`. Python's numbers take its
     dtype, as they do in NumPy, or float64 beside truth values; NumPy's own keep theirs."""
     cdef int f32 = like == FT_F32
+    if isinstance(x, cnp.ndarray) and not cnp.PyArray_CheckExact(x):
+        refuse_kin(x)
     if isinstance(x, cnp.ndarray) and cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE and cnp.PyArray_ISNOTSWAPPED(x) \
             and cnp.PyArray_NDIM(x):
         return capture_array(tape, x, False)
     if isinstance(x, float) and not isinstance(x, np.floating):
-        return constant(tape, x, f32)
+        return beside(tape, x, like)
     if isinstance(x, bool):
         return constant(tape, x, FT_B32 if f32 else FT_B64)
     if isinstance(x, int):
-        return constant(tape, float(x), f32)
+        return beside(tape, float(x), like)
     if isinstance(x, (list, tuple)):
         x = np.asarray(x)
     if not isinstance(x, (np.ndarray, np.generic)):

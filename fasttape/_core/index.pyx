@@ -83,7 +83,8 @@ cdef bint is_basic(object index):
 
 
 cdef int select(Region *r, object index) except -1:
-    """Narrow a region by a basic index. Raises IndexError as NumPy does."""
+    """Narrow a region by a basic index. Raises IndexError as NumPy does. Returns 1 where the index holds an
+    ellipsis, so that a result of no axes is not a number but still a part of the array."""
     cdef int axis = 0, n = 0, k, used = 0, skip
     cdef Py_ssize_t start, stop, step, i
     cdef Region out
@@ -136,4 +137,4 @@ cdef int select(Region *r, object index) except -1:
         else:
             step = out.strides[k] * out.dims[k]
     r[0] = out
-    return 0
+    return dots

@@ -34,7 +34,7 @@ def jacobian(f, tuple args, dict kwargs, tuple argnums, str mode, str who):
         if tape.depth == 1 and tape.forgets:
             made = [wrap(tape, capture_array(tape, seeds(tape, node, 0, n, first), True))
                     for node, first in placed(tape, nodes)]
-            sizes = [(size_of(tape, node), shape_tuple(tape, shape_of(tape, node))) for node in nodes]
+            sizes = sizes_of(tape, nodes)
             y, t = push_through(tape, start, f, call_args, kwargs, inputs, made, n, who)
             out_shape = shape_tuple(tape, shape_of(tape, y))
             return blocks_of(values(tape, [t])[0], sizes, out_shape)
@@ -78,7 +78,7 @@ cdef list rows_of(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, 
     cdef list passes = []
     out_shape = shape_tuple(tape, shape_of(tape, y))
     if m == 0:
-        return [np.zeros(out_shape + shape_tuple(tape, shape_of(tape, node))) for node in nodes]
+        return [np.zeros(out_shape + shape, dtype) for _, shape, dtype in sizes_of(tape, nodes)]
     for first in range(0, m, most):
         s.start = start
         s.end = end
@@ -112,19 +112,25 @@ cdef list columns(Tape tape, list nodes, int32_t y, int64_t start, int64_t end, 
         if t < 0:
             t = fill(tape, 0.0, tape.t.entry[y].dtype, lift_shape(tape, s.lanes, shape_of(tape, y)))
         passes.append(values(tape, [t])[0] if tape.depth == 1 else wrap(tape, t))
-    sizes = [(size_of(tape, node), shape_tuple(tape, shape_of(tape, node))) for node in nodes]
+    sizes = sizes_of(tape, nodes)
     if n == 0:
-        return [np.zeros(out_shape + shape) for _, shape in sizes]
+        return [np.zeros(out_shape + shape, dtype) for _, shape, dtype in sizes]
     return blocks_of(join(passes), sizes, out_shape)
 
 
+cdef list sizes_of(Tape tape, list nodes):
+    """Size, shape and dtype of each input."""
+    return [(size_of(tape, node), shape_tuple(tape, shape_of(tape, node)),
+             np.float32 if tape.t.entry[<int32_t>node].dtype & 1 else np.float64) for node in nodes]
+
+
 cdef list blocks_of(object stack, list sizes, tuple out_shape):
-    """The block of each argument, from the tangents of its elements, one after the other."""
+    """The block of each argument, in its dtype, from the tangents of its elements, one after the other."""
     cdef list blocks = []
     cdef int64_t first = 0
     m = int(np.prod(out_shape))
-    for size, shape in sizes:
-        part = stack[first:first + size].reshape((size, m))
+    for size, shape, dtype in sizes:
+        part = stack[first:first + size].reshape((size, m)).astype(dtype, copy=False)
         blocks.append(np.transpose(part).reshape(out_shape + shape))
         first += size
     return blocks

@@ -122,14 +122,14 @@ cdef object binary(int op, object x, object y):
         tape = (<Tracer>x).tape
         a = node_of(<Tracer>x)
         if type(y) is float:
-            b = constant(tape, <double>y, tape.t.entry[a].dtype == FT_F32)
+            b = beside(tape, <double>y, tape.t.entry[a].dtype)
         elif is_tracer(y):
             if (<Tracer>y).tape is not tape:
                 tape = innermost(tape, y)
                 a = operand(tape, x, 0)
             b = operand(tape, y, 0)
         elif type(y) is int:
-            b = constant(tape, PyLong_AsDouble(y), tape.t.entry[a].dtype == FT_F32)
+            b = beside(tape, PyLong_AsDouble(y), tape.t.entry[a].dtype)
         elif isinstance(y, OPERANDS):
             b = operand(tape, y, tape.t.entry[a].dtype)
         else:
@@ -138,39 +138,86 @@ cdef object binary(int op, object x, object y):
         tape = (<Tracer>y).tape
         b = node_of(<Tracer>y)
         if type(x) is float:
-            a = constant(tape, <double>x, tape.t.entry[b].dtype == FT_F32)
+            a = beside(tape, <double>x, tape.t.entry[b].dtype)
         elif type(x) is int:
-            a = constant(tape, PyLong_AsDouble(x), tape.t.entry[b].dtype == FT_F32)
+            a = beside(tape, PyLong_AsDouble(x), tape.t.entry[b].dtype)
         elif isinstance(x, OPERANDS):
             a = operand(tape, x, tape.t.entry[b].dtype)
         else:
             return NotImplemented
     if op == OP_ldexp and tape.t.entry[a].dtype == FT_F32 and not tape.t.entry[b].dtype & 1:
         b = cast(tape, b, FT_F32)   # an exponent, whose own dtype is no matter
+    if tape.t.entry[a].dtype >= FT_B64 and tape.t.entry[b].dtype >= FT_B64 and not truth_ops[op]:
+        of_truth(tape, &op, &a, &b)
     z = wrap(tape, map2(tape, op, a, b))
     after_record(tape)
     return z
 
 
 cdef object unary(int op, Tracer x):
-    cdef Tracer y = wrap(x.tape, map1(x.tape, op, node_of(x)))
+    cdef int32_t a = node_of(x)
+    if x.tape.t.entry[a].dtype >= FT_B64 and not truth_ops[op]:
+        if op == OP_absolute or op == OP_stop_gradient:
+            return copy_of(x)
+        if op in (OP_negative, OP_positive, OP_sign):
+            no_arithmetic(op)
+        a = cast(x.tape, a, FT_F64)
+    return of_one(op, x.tape, a)
+
+
+cdef inline object of_one(int op, Tape tape, int32_t a):
+    cdef Tracer y = wrap(tape, map1(tape, op, a))
+    after_record(tape)
+    return y
+
+
+cdef object copy_of(Tracer x):
+    cdef Tracer y = wrap(x.tape, copied(x.tape, node_of(x)))
     after_record(x.tape)
     return y
 
 
-cdef object power(object x, object y):
+cdef object power(object x, object y, object modulo):
     cdef double p
+    cdef int32_t a
+    cdef int dtype
+    if modulo is not None:
+        raise TypeError("fasttape: pow of a traced value does not take a modulus")
     if is_tracer(x) and (type(y) is int or type(y) is float or type(y) is np_float64):
         p = PyLong_AsDouble(y) if type(y) is int else y
-        if p == 2.0:
-            return unary(OP_square, x)
-        if p == 1.0:
-            return unary(OP_positive, x)
-        if p == 0.5:
-            return unary(OP_sqrt, x)
-        if p == -1.0:
-            return unary(OP_reciprocal, x)
+        a = node_of(<Tracer>x)
+        dtype = (<Tracer>x).tape.t.entry[a].dtype
+        if dtype == FT_F64 or (dtype == FT_F32 and type(y) is not np_float64):      # else the result is wider than x
+            if p == 2.0:
+                return of_one(OP_square, (<Tracer>x).tape, a)
+            if p == 1.0:
+                return of_one(OP_positive, (<Tracer>x).tape, a)
+            if p == 0.5:
+                return of_one(OP_sqrt, (<Tracer>x).tape, a)
+            if p == -1.0:
+                return of_one(OP_reciprocal, (<Tracer>x).tape, a)
     return binary(OP_power, x, y)
+
+
+# ---- truth values
+
+cdef int no_arithmetic(int op) except -1:
+    raise TypeError(f"fasttape: {rows[op].name.decode()} of truth values is not defined, as in NumPy; use ~ ^ & | "
+                    f"between them, or x.astype(float)")
+
+
+cdef int of_truth(Tape tape, int *op, int32_t *a, int32_t *b) except -1:
+    """What an op is of two truth values: another of their own, refused, or float64's."""
+    if op[0] in (OP_add, OP_maximum, OP_fmax):
+        op[0] = OP_logical_or
+    elif op[0] in (OP_multiply, OP_minimum, OP_fmin):
+        op[0] = OP_logical_and
+    elif op[0] == OP_subtract:
+        no_arithmetic(op[0])
+    else:
+        a[0] = cast(tape, a[0], FT_F64)
+        b[0] = cast(tape, b[0], FT_F64)
+    return 0
 
 
 cdef object need_truth(object x):

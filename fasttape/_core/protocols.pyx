@@ -5,10 +5,14 @@ is not supported is refused here, by name and with the remedy.
 """
 import numpy as np
 
-from fasttape._core.operate cimport binary, power, product
+from fasttape._core.operate cimport binary, power, product, unary
 from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
 from fasttape._core.views cimport in_place
+
+cdef enum:                          # ufuncs that are no row of the table
+    MATMUL = FT_N_OPS
+    FLOAT_POWER
 
 cdef dict UFUNCS = {}               # ufunc -> opcode, filled from the table below
 cdef dict REDUCTIONS = {}           # ufunc -> the method that is its reduce
@@ -21,11 +25,12 @@ cdef int fill_tables() except -1:
         found = getattr(np, rows[i].name.decode(), None)
         if isinstance(found, np.ufunc):
             UFUNCS[found] = i
-    for ufunc, name in ((np.radians, "deg2rad"), (np.degrees, "rad2deg"), (np.conjugate, "positive"), (np.float_power, "power")):
+    for ufunc, name in ((np.radians, "deg2rad"), (np.degrees, "rad2deg"), (np.conjugate, "positive")):
         for i in range(FT_N_MAP):
             if rows[i].name == name.encode():
                 UFUNCS[ufunc] = i
-    UFUNCS[np.matmul] = FT_N_OPS
+    UFUNCS[np.matmul] = MATMUL
+    UFUNCS[np.float_power] = FLOAT_POWER
     REDUCTIONS.update({np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min",
                        np.logical_or: "any", np.logical_and: "all"})
     return 0
@@ -35,27 +40,28 @@ fill_tables()
 
 
 cdef int opcode(object ufunc) except -2:
-    """The op that a ufunc is, FT_N_OPS for matmul, or -1."""
+    """The op that a ufunc is, or -1."""
     op = UFUNCS.get(ufunc)
     return -1 if op is None else op
 
 
 cdef object apply_ufunc(int op, tuple inputs):
-    cdef Tracer x
-    cdef int32_t node
-    if op == FT_N_OPS:
+    if op == MATMUL:
         return product(inputs[0], inputs[1])
+    if op == FLOAT_POWER:
+        return power(widened(inputs[0]), widened(inputs[1]), None)
     if rows[op].arity == 1:
-        x = inputs[0]
-        node = node_of(x)
-        if x.tape.t.entry[node].dtype >= FT_B64 and op != OP_logical_not:
-            node = cast(x.tape, node, x.tape.t.entry[node].dtype & 1)
-        x = wrap(x.tape, map1(x.tape, op, node))
-        after_record(x.tape)
-        return x
+        return unary(op, inputs[0])
     if op == OP_power:
-        return power(inputs[0], inputs[1])
+        return power(inputs[0], inputs[1], None)
     return binary(op, inputs[0], inputs[1])
+
+
+cdef object widened(object x):
+    """An operand in float64."""
+    if isinstance(x, Tracer):
+        return wrap((<Tracer>x).tape, cast((<Tracer>x).tape, node_of(<Tracer>x), FT_F64))
+    return x if isinstance(x, (int, float)) else np.asanyarray(x, np.float64)
 
 
 cdef object uncommon_ufunc(object ufunc, str method, tuple inputs, object out, object axis, object keepdims, list extras):

@@ -71,12 +71,44 @@ cdef int give_element(Tape tape, Sweep *s, int32_t root, int32_t g, int32_t plac
     return 0
 
 
+cdef int64_t repeated(Tape tape, int32_t view) noexcept nogil:
+    """The mask of the axes along which a region repeats one element, as what is broadcast does."""
+    cdef ft_view *w = tape.t.view + view
+    cdef ft_shape *s = tape.t.shape + w.shape
+    cdef int64_t mask = 0
+    cdef int k
+    for k in range(s.ndim):
+        if tape.t.dims[w.at + k] == 0 and tape.t.dims[s.at + k] != 1:
+            mask |= <int64_t>1 << (s.ndim - 1 - k)
+    return mask
+
+
+cdef int32_t once(Tape tape, int32_t view, int64_t mask) except -1 nogil:
+    """The region without the repetitions."""
+    cdef ft_view w = tape.t.view[view]
+    cdef ft_shape s = tape.t.shape[w.shape]
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int64_t strides[FT_MAX_DIMS]
+    cdef int k
+    for k in range(s.ndim):
+        dims[k] = 1 if mask >> (s.ndim - 1 - k) & 1 else tape.t.dims[s.at + k]
+        strides[k] = tape.t.dims[w.at + k]
+    return intern_view(tape, w.base, s.ndim, dims, strides, w.offset)
+
+
 cdef int give_region(Tape tape, Sweep *s, int32_t root, int32_t g, int32_t view) except -1 nogil:
     """Add g into a region of the root's cotangent; nothing of the root's full size is made for it."""
     cdef int32_t c, lifted
     cdef int32_t shape = tape.t.view[view].shape
+    cdef int64_t mask
     if not wanted(tape, s, root):
         return 0
+    mask = repeated(tape, view)
+    if mask:
+        g = fit(tape, s.lanes, g, shape)
+        g = keep_axes(tape, reduce(tape, OP_sum, g, mask), mask, ndim_of(tape, g))
+        view = once(tape, view, mask)
+        shape = tape.t.view[view].shape
     c = tape.ct[root - s.start]
     if c < 0 and shape != 0 and tape.t.view[view].contiguous \
             and tape.t.shape[shape].size == tape.t.shape[tape.t.view[view].base].size:

@@ -10,6 +10,7 @@ cdef uint8_t truth_ops[256]         # the op's result is a truth value
 
 cdef int cannot_broadcast(Tape tape, int op, int32_t a, int32_t b) except -1 nogil
 cdef int32_t map3(Tape tape, int op, int32_t a, int32_t b, int32_t c) except -1 nogil
+cdef int32_t copied(Tape tape, int32_t a) except -1 nogil
 cdef int32_t cast(Tape tape, int32_t a, int dtype) except -1 nogil
 cdef int32_t spread(Tape tape, int32_t a, int32_t shape) except -1 nogil
 cdef int32_t fill(Tape tape, double value, int dtype, int32_t shape) except -1 nogil
@@ -69,10 +70,10 @@ cdef inline int32_t map2(Tape tape, int op, int32_t a, int32_t b) except -1 nogi
     cdef int flags
     cdef int32_t shape
     if (ea.dtype ^ eb.dtype) & 1:
-        if ea.dtype & 1:
-            a = cast(tape, a, FT_F64)
+        if (ea.dtype & 1 and eb.dtype < FT_B64) or ea.dtype >= FT_B64:  # truth values have no width of their own
+            a = cast(tape, a, eb.dtype & 1)
         else:
-            b = cast(tape, b, FT_F64)
+            b = cast(tape, b, ea.dtype & 1)
         ea = tape.t.entry + a
         eb = tape.t.entry + b
     shape = ea.shape

@@ -33,8 +33,14 @@ cdef int cannot_broadcast(Tape tape, int op, int32_t a, int32_t b) except -1 nog
 cdef int32_t map3(Tape tape, int op, int32_t a, int32_t b, int32_t c) except -1 nogil:
     cdef int f32 = tape.t.entry[a].dtype & tape.t.entry[b].dtype & tape.t.entry[c].dtype & 1
     cdef int flags = 0
-    cdef int32_t shape
+    cdef int32_t shape, y
+    cdef bint truth = False
     if op == OP_where:              # the mask follows the values
+        truth = tape.t.entry[b].dtype >= FT_B64 and tape.t.entry[c].dtype >= FT_B64
+        if not truth and tape.t.entry[b].dtype >= FT_B64:
+            b = cast(tape, b, tape.t.entry[c].dtype)
+        elif not truth and tape.t.entry[c].dtype >= FT_B64:
+            c = cast(tape, c, tape.t.entry[b].dtype)
         f32 = tape.t.entry[b].dtype & tape.t.entry[c].dtype & 1
         if (tape.t.entry[a].dtype & 1) != f32:
             a = cast(tape, a, FT_B32 if f32 else FT_B64)
@@ -56,8 +62,11 @@ cdef int32_t map3(Tape tape, int op, int32_t a, int32_t b, int32_t c) except -1 
         flags |= tape.t.entry[b].flags
     if active_operands[op] & 4:
         flags |= tape.t.entry[c].flags
-    return append_map(tape, op, f32, flags & FT_ACTIVE,
-                      tape.t.entry[a].flags & tape.t.entry[b].flags & tape.t.entry[c].flags & FT_DONE, shape, a, b, c)
+    y = append_map(tape, op, f32, flags & FT_ACTIVE,
+                   tape.t.entry[a].flags & tape.t.entry[b].flags & tape.t.entry[c].flags & FT_DONE, shape, a, b, c)
+    if truth:
+        tape.t.entry[y].dtype += FT_B64
+    return y
 
 
 cdef int32_t cast(Tape tape, int32_t a, int dtype) except -1 nogil:
@@ -65,6 +74,9 @@ cdef int32_t cast(Tape tape, int32_t a, int dtype) except -1 nogil:
     cdef double v
     if tape.t.entry[a].dtype == dtype:
         return a
+    if dtype >= FT_B64 and tape.t.entry[a].dtype < FT_B64:
+        a = map2(tape, OP_not_equal, a, constant(tape, 0.0, tape.t.entry[a].dtype))
+        return cast(tape, a, dtype)
     y = emit(tape, OP_cast, dtype, tape.t.entry[a].flags & FT_ACTIVE, tape.t.entry[a].shape, a, 0, 0)
     if tape.t.entry[a].shape == 0 and tape.t.entry[a].flags & FT_DONE:
         v = tape.t.val[a].f
@@ -73,15 +85,24 @@ cdef int32_t cast(Tape tape, int32_t a, int dtype) except -1 nogil:
     return y
 
 
+cdef int32_t copied(Tape tape, int32_t a) except -1 nogil:
+    """a in an entry of its own."""
+    cdef int32_t y = emit(tape, OP_positive, tape.t.entry[a].dtype, tape.t.entry[a].flags & FT_ACTIVE, shape_of(tape, a), a, 0, 0)
+    if shape_of(tape, a) == 0 and tape.t.entry[a].flags & FT_DONE:
+        tape.t.val[y].f = tape.t.val[a].f
+        tape.t.entry[y].flags |= FT_DONE
+    return y
+
+
 cdef int32_t spread(Tape tape, int32_t a, int32_t shape) except -1 nogil:
     """a broadcast to a shape it broadcasts to."""
     if tape.t.entry[a].shape == shape:
         return a
-    return emit(tape, OP_positive, tape.t.entry[a].dtype & 1, tape.t.entry[a].flags & FT_ACTIVE, shape, a, 0, 0)
+    return emit(tape, OP_positive, tape.t.entry[a].dtype, tape.t.entry[a].flags & FT_ACTIVE, shape, a, 0, 0)
 
 
 cdef int32_t fill(Tape tape, double value, int dtype, int32_t shape) except -1 nogil:
-    return spread(tape, constant(tape, value, dtype & 1), shape)
+    return spread(tape, beside(tape, value, dtype & 1), shape)
 
 
 cdef int32_t structural(Tape tape, int op, int32_t shape, int32_t a, int32_t b, int32_t aux) except -1 nogil:
@@ -135,7 +156,7 @@ cdef int32_t look(Tape tape, int32_t a, int32_t view) except -1 nogil:
 
 cdef int32_t owner(Tape tape, int32_t a) except -1 nogil:
     """a as a node that is no view: itself, or a copy."""
-    return map1(tape, OP_positive, a) if tape.t.entry[a].op == OP_view else a
+    return copied(tape, a) if tape.t.entry[a].op == OP_view else a
 
 
 cdef int32_t get(Tape tape, int32_t a, int64_t place) except -1 nogil:

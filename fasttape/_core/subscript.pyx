@@ -6,7 +6,13 @@ from fasttape._core.capture cimport capture_places
 from fasttape._core.index cimport Region, is_basic, select
 from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
-from fasttape._core.views cimport store, view_tracer, whole
+from fasttape._core.views cimport is_readonly, number_at, store, view_tracer, whole
+
+
+cdef inline Tracer element(Tape tape, int32_t node, int64_t place):
+    cdef Tracer y = wrap(tape, get(tape, node, place))
+    after_record(tape)
+    return y
 
 
 cdef Tracer get_items(Tracer x, object index):
@@ -22,19 +28,44 @@ cdef Tracer get_items(Tracer x, object index):
                 i += dims_of(tape, node)[0]
             if tape.t.entry[node].op == OP_view:
                 x.node = node = owner(tape, node)
-            y = wrap(tape, get(tape, node, i))
-            after_record(tape)
-            return y
+            return element(tape, node, i)
     if isinstance(index, Tracer) or (type(index) is tuple and has_traced(<tuple>index)):
         index = plain_index(index)
     if not is_basic(index):
         y = take(x, index)
     else:
         whole(x, &r)
-        select(&r, index)
-        y = view_tracer(x, &r)
+        y = view_tracer(x, &r) if select(&r, index) or r.ndim else number_at(x, &r)
     after_record(x.tape)
     return y
+
+
+cdef class Elements:
+    """An iterator along the first axis of a traced array: as NumPy's, it reads an element when asked for it."""
+    cdef Tracer x
+    cdef int64_t at, n
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef int32_t node
+        if self.at >= self.n:
+            raise StopIteration
+        node = node_of(self.x)
+        self.at += 1
+        if self.x.base is not None or ndim_of(self.x.tape, node) != 1 or self.x.tape.t.entry[node].op == OP_view:
+            return get_items(self.x, self.at - 1)
+        return element(self.x.tape, node, self.at - 1)
+
+
+cdef object elements(Tracer x):
+    cdef Elements e = Elements.__new__(Elements)
+    if ndim_of(x.tape, node_of(x)) == 0:
+        raise TypeError("iteration over a 0-d array")
+    e.x = x
+    e.n = dims_of(x.tape, x.node)[0]
+    return e
 
 
 cdef int set_items(Tracer x, object index, object value) except -1:
@@ -43,6 +74,8 @@ cdef int set_items(Tracer x, object index, object value) except -1:
     cdef Tracer base
     cdef int32_t view, v
     node_of(x)
+    if x.readonly:
+        is_readonly()
     if isinstance(index, Tracer) or (type(index) is tuple and has_traced(<tuple>index)):
         index = plain_index(index)
     if not is_basic(index):

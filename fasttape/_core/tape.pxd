@@ -112,6 +112,10 @@ cdef inline int32_t constant(Tape tape, double value, int dtype) except -1 nogil
         return node
     return new_constant(tape, value, dtype, slot)
 
+cdef inline int32_t beside(Tape tape, double value, int dtype) except -1 nogil:
+    """A Python number beside a value of this dtype: rounded to float32 there, float64 beside truth values."""
+    return constant(tape, <float>value, FT_F32) if dtype == FT_F32 else constant(tape, value, FT_F64)
+
 cdef inline int itemsize(int dtype) noexcept nogil:
     return 4 if dtype == FT_F32 or dtype == FT_B32 else 8
 

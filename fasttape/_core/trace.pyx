@@ -12,7 +12,7 @@ from libc.stdlib cimport free
 cimport numpy as cnp
 
 from fasttape._core.array cimport Array
-from fasttape._core.capture cimport capture_array, unlock, watch_again
+from fasttape._core.capture cimport capture_array, refuse_kin, unlock, watch_again
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
 from fasttape._core.pull cimport cotangent, pull, pull_begin
@@ -118,14 +118,16 @@ cdef Array new_input(Tape tape, object x, str who, object position):
             bad_input(x, who, position)
         node = map1(tape, OP_positive, node)
     elif isinstance(x, np.ndarray) and (<cnp.ndarray>x).ndim:
+        refuse_kin(x)
         a = x
         if cnp.PyArray_TYPE(a) not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
             bad_input(x, who, position)
         if not cnp.PyArray_ISNOTSWAPPED(a):
             x = x.astype(x.dtype.newbyteorder("="))
         node = capture_array(tape, x, True)
-    elif isinstance(x, float) or (isinstance(x, (np.ndarray, np.floating)) and x.dtype in (np.float64, np.float32)):
-        node = emit(tape, OP_input, FT_F32 if getattr(x, "dtype", None) == np.float32 else FT_F64, FT_DONE, 0, 0, 0, 0)
+    elif isinstance(x, float) or (isinstance(x, (np.ndarray, np.floating)) and x.dtype.kind == "f" and x.dtype.itemsize in (4, 8)):
+        refuse_kin(x)
+        node = emit(tape, OP_input, FT_F32 if getattr(x, "itemsize", 8) == 4 else FT_F64, FT_DONE, 0, 0, 0, 0)
         tape.t.val[node].f = x
     else:
         bad_input(x, who, position)
@@ -142,6 +144,7 @@ cdef int32_t output_node(Tape tape, object y, str who) except -1:
         if tape.t.entry[node].dtype >= FT_B64:
             raise TypeError(f"{who}: the function returned truth values; it must return real numbers")
         return node
+    refuse_kin(y)
     try:
         if y is None or isinstance(y, (str, bytes)):
             raise TypeError

@@ -17,6 +17,7 @@ cdef class Tracer:
     cdef int32_t view               # the region of the base
     cdef bint listed
     cdef bint lent                  # stands for a value of an enclosing trace, which it must not change
+    cdef bint readonly              # or what is broadcast, or a view of it: not to be written to
     cdef void *next                 # live tracers of the tape
     cdef void *prev
 
@@ -25,6 +26,7 @@ cdef PyTypeObject *scalar_type      # array.Scalar; NULL until `adopt`
 cdef int adopt(type array, type scalar) except -1
 cdef object new_tracer(PyTypeObject *kind)
 cdef Tracer wrap(Tape tape, int32_t node)
+cdef Tracer wrap_array(Tape tape, int32_t node)
 cdef int cannot_use(Tracer x) except -1
 cdef int32_t follow_base(Tracer x) except -1
 cdef int forget_now(Tape tape) except -1

@@ -75,23 +75,31 @@ cdef Tracer wrap(Tape tape, int32_t node):
     """A tracer for a node. It joins the tape's list of live tracers if it may have to be computed or
     renamed: a number that is known, on a tape that forgets nothing, will not."""
     cdef Tracer x
-    cdef ft_entry *e = tape.t.entry + node
-    if e.shape == 0:
-        x = new_scalar(tape, node)
-        if e.flags & FT_DONE and not tape.forgets:
-            return x
-    else:
-        x = <Tracer>new_tracer(array_type)
-        x.tape = tape
-        x.generation = tape.generation
-        x.node = node
+    if tape.t.entry[node].shape != 0:
+        return wrap_array(tape, node)
+    x = new_scalar(tape, node)
+    if not tape.t.entry[node].flags & FT_DONE or tape.forgets:
+        join_list(x, tape)
+    return x
+
+
+cdef Tracer wrap_array(Tape tape, int32_t node):
+    """A tracer for a node that is no number, or for an element that is still a part of its array."""
+    cdef Tracer x = <Tracer>new_tracer(array_type)
+    x.tape = tape
+    x.generation = tape.generation
+    x.node = node
+    join_list(x, tape)
+    return x
+
+
+cdef inline void join_list(Tracer x, Tape tape) noexcept:
     x.listed = True
     x.prev = NULL
     x.next = tape.tracers
     if tape.tracers != NULL:
         (<Tracer><PyObject *>tape.tracers).prev = <void *>x
     tape.tracers = <void *>x
-    return x
 
 
 cdef inline void leave_list(PyObject *o) noexcept:
@@ -159,7 +167,7 @@ cdef int32_t operand(Tape tape, object x, int like) except -1:
             return import_node(tape, <Tracer>x)
         return node_of(<Tracer>x)
     if type(x) is float:
-        return constant(tape, <double>x, like == FT_F32)
+        return beside(tape, <double>x, like)
     return capture(tape, x, like)
 
 

@@ -2,6 +2,8 @@
 now, and writes through it; a write is an update that is recorded, after which the tracer names the new
 node. Knows regions, not what was written between the brackets: that is `subscript.pyx`'s.
 """
+from cpython.number cimport PyNumber_Index
+
 from fasttape._core.index cimport restride
 from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
@@ -30,23 +32,26 @@ cdef int whole(Tracer x, Region *r) except -1:
 
 
 cdef Tracer view_tracer(Tracer x, Region *r):
-    """A tracer for a region of x's base."""
+    """A tracer for a region of x's base, of no axes too: an element that follows its array."""
     cdef Tape tape = x.tape
     cdef Tracer base = x if x.base is None else x.base
     cdef Tracer y
-    cdef int32_t node, view
+    cdef int32_t view
     base.node = owner(tape, base.node)
-    if r.ndim == 0:                 # an element is a number: it keeps its value, as in NumPy
-        return wrap(tape, get(tape, base.node, r.offset))
     view = intern_view(tape, shape_of(tape, base.node), r.ndim, r.dims, r.strides, r.offset)
-    node = base.node if tape.t.view[view].shape == shape_of(tape, base.node) and tape.t.view[view].contiguous \
-        and r.offset == 0 else emit(tape, OP_view, tape.t.entry[base.node].dtype,
-                                    tape.t.entry[base.node].flags & FT_ACTIVE, tape.t.view[view].shape, base.node, 0, view)
-    y = wrap(tape, node)
+    y = wrap_array(tape, look(tape, base.node, view))
     y.base = base
     y.base_node = base.node
     y.view = view
+    y.readonly = x.readonly
     return y
+
+
+cdef Tracer number_at(Tracer x, Region *r):
+    """An element as a number: it keeps its value, whatever becomes of the array."""
+    cdef Tracer base = x if x.base is None else x.base
+    base.node = owner(x.tape, base.node)
+    return wrap(x.tape, get(x.tape, base.node, r.offset))
 
 
 # ---- the same elements in another order or shape
@@ -62,7 +67,7 @@ cdef Tracer reshaped(Tracer x, tuple shape):
     if n > 32:
         raise ValueError(f"reshape: at most 32 axes, got {n}")
     for k in range(n):
-        dims[k] = shape[k].__index__()
+        dims[k] = PyNumber_Index(shape[k])
         if dims[k] == -1 and unknown < 0:
             unknown = k
         elif dims[k] < 0:
@@ -77,9 +82,15 @@ cdef Tracer reshaped(Tracer x, tuple shape):
     if known != size:
         raise ValueError(f"cannot reshape array of size {size} into shape {shape}")
     whole(x, &r)
-    if n and r.ndim and restride(&r, n, dims):
+    if (r.ndim or x.base is not None) and restride(&r, n, dims):
         return view_tracer(x, &r)
     return wrap(x.tape, reshape(x.tape, x.node, intern_shape(x.tape, n, dims)))
+
+
+cdef Tracer raveled(Tracer x):
+    """A view where x lies contiguous, else a copy, even where a regular stride would do for `reshaped`."""
+    cdef Tracer y = reshaped(x, (-1,))
+    return wrap(x.tape, copied(x.tape, y.node)) if y.base is not None and not x.tape.t.view[y.view].contiguous else y
 
 
 cdef Tracer transposed(Tracer x, tuple axes):
@@ -89,7 +100,7 @@ cdef Tracer transposed(Tracer x, tuple axes):
     whole(x, &r)
     if len(axes) == 1 and (axes[0] is None or not hasattr(axes[0], "__index__")):
         axes = () if axes[0] is None else tuple(axes[0])
-    order = [a.__index__() for a in axes] or list(range(r.ndim))[::-1]
+    order = [PyNumber_Index(a) for a in axes] or list(range(r.ndim))[::-1]
     order = [a + r.ndim if a < 0 else a for a in order]
     if sorted(order) != list(range(r.ndim)):
         raise ValueError(f"transpose: axes {axes} do not match an array of {r.ndim} axes")
@@ -103,6 +114,25 @@ cdef Tracer transposed(Tracer x, tuple axes):
     return view_tracer(x, &out)
 
 
+cdef Tracer broadcasted(Tracer x, int ndim, const int64_t *dims):
+    """x in a shape to which it broadcasts: a view with strides of 0 that is not to be written to."""
+    cdef Region r, out
+    cdef Tracer y
+    cdef int k, new = ndim - ndim_of(x.tape, node_of(x))
+    whole(x, &r)
+    if r.ndim == 0 and x.base is None:  # a number
+        y = wrap_array(x.tape, spread(x.tape, x.node, intern_shape(x.tape, ndim, dims)))
+    else:
+        out.ndim = ndim
+        out.offset = r.offset
+        for k in range(ndim):
+            out.dims[k] = dims[k]
+            out.strides[k] = 0 if k < new or r.dims[k - new] != dims[k] else r.strides[k - new]
+        y = view_tracer(x, &out)
+    y.readonly = True
+    return y
+
+
 # ---- writing
 
 cdef object in_place(Tracer x, object y):
@@ -113,17 +143,26 @@ cdef object in_place(Tracer x, object y):
         return y
     if x.lent or (x.base is not None and x.base.lent):
         changes_lent()
+    if x.readonly:
+        is_readonly()
     value = node_of(<Tracer>y)
     node_of(x)
     if shape_of(tape, value) != shape_of(tape, x.node):
         raise ValueError(f"fasttape: non-broadcastable output operand with shape {x.shape} doesn't match the "
                          f"broadcast shape {y.shape}")
+    if tape.t.entry[x.node].dtype >= FT_B64 and tape.t.entry[value].dtype < FT_B64:
+        raise TypeError("fasttape: truth values cannot take real numbers in place; write x = x + v, or make x with astype(float)")
     value = cast(tape, value, tape.t.entry[x.node].dtype)
     if x.base is not None:
         store(x.base, x.view, value)
     else:
         x.node = value
     return x
+
+
+cdef int is_readonly() except -1:
+    raise ValueError("assignment destination is read-only: it was broadcast, so that several of its elements are one; "
+                     "write to a copy, x.copy()")
 
 
 cdef int changes_lent() except -1:

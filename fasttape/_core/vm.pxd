@@ -54,6 +54,7 @@ cdef extern from "vm.h" nogil:
         OP_input, OP_constant, OP_cast, OP_view, OP_get, OP_pad, OP_add_region, OP_update
         OP_add_at, OP_set_at, OP_sum, OP_max, OP_min, OP_matmul, OP_take, OP_put_add
         OP_assemble, OP_pack, OP_call
+        OP_sign, OP_maximum, OP_minimum, OP_fmax, OP_fmin, OP_stop_gradient
     ctypedef void (*ft_kernel)(ssize_t, void *, const void *, const void *, const void *) noexcept nogil
     ctypedef struct ft_step:
         ft_kernel kernel
