@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from fasttape._core.operate cimport (add, binary, copy_of, divide, multiply, need_truth, power, product, subtract,
-                                      unary)
+                                     unary)
 from fasttape._core.protocols cimport apply_ufunc, call_function, opcode, uncommon_ufunc
 from fasttape._core.record cimport *
 from fasttape._core.reductions cimport axes_mask, count_along, multiplied, no_extras, read, reduced, shifted
@@ -236,7 +236,8 @@ cdef class Array(Tracer):
 
     # -- reductions
     def sum(self, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
-        no_extras("sum", (("dtype", dtype, None), ("out", out, None), ("initial", initial, None), ("where", where, None)))
+        if dtype is not None or out is not None or initial is not None or where is not None:
+            no_extras("sum", (("dtype", dtype, None), ("out", out, None), ("initial", initial, None), ("where", where, None)))
         y = wrap(self.tape, reduced(self, OP_sum, axis, keepdims, "sum"))
         after_record(self.tape)
         return y

@@ -117,10 +117,11 @@ cdef Array new_input(Tape tape, object x, str who, object position):
         if tape.t.entry[node].dtype >= FT_B64:
             bad_input(x, who, position)
         node = map1(tape, OP_positive, node)
-    elif isinstance(x, np.ndarray) and (<cnp.ndarray>x).ndim:
-        refuse_kin(x)
+    elif isinstance(x, cnp.ndarray) and cnp.PyArray_NDIM(x):
+        if not cnp.PyArray_CheckExact(x):
+            refuse_kin(x)
         a = x
-        if cnp.PyArray_TYPE(a) not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
+        if cnp.PyArray_TYPE(a) != cnp.NPY_DOUBLE and cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT:
             bad_input(x, who, position)
         if not cnp.PyArray_ISNOTSWAPPED(a):
             x = x.astype(x.dtype.newbyteorder("="))
