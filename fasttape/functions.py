@@ -2,9 +2,6 @@
 
 NumPy calls these through __array_function__; `fasttape.numpy` calls the creation functions, which
 NumPy cannot hand over. Each takes NumPy's arguments; what it does not take is refused by name.
-
-Results lie in C order whatever their operands' layout, where NumPy keeps the operands'. It shows where a
-reshape copies or not: `np.sin(x.T).reshape(-1)` is a view here and a copy in NumPy.
 """
 import math
 

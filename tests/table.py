@@ -167,7 +167,8 @@ def close(found, wanted, rtol=1e-7, atol=None, what=""):
     wanted = np.asarray(wanted)
     assert np.shape(found) == wanted.shape, f"{what}: shape {np.shape(found)}, wanted {wanted.shape}"
     size = np.abs(wanted).max() if wanted.size else 0.0
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=rtol * max(size, 1e-3) if atol is None else atol, err_msg=what)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=rtol * max(size, 1e-3) if atol is None else atol,
+                               err_msg=what)
 
 
 def traced(f, *x):
@@ -238,4 +239,5 @@ def check_second(f, *x, rtol=1e-6):
             part = of_operand(lambda *x: gradient(*x)[k], x, m)
             exact = numerical_jacobian(part, x[m])
             for mode in ("forward", "reverse"):
-                close(ft.jacobian(part, mode=mode)(x[m]), exact, rtol, what=f"second derivative in {k}, {m}, {mode} over reverse")
+                close(ft.jacobian(part, mode=mode)(x[m]), exact, rtol,
+                      what=f"second derivative in {k}, {m}, {mode} over reverse")

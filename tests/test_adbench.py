@@ -66,7 +66,8 @@ def test_lstm(name):
 
 
 @pytest.mark.parametrize("name, load_case, f, argnum", [
-    ("gmm_1k_d2_K5", gmm, objectives.gmm_objective, (0, 1, 2)), ("lstm_l2_c16", lstm, objectives.lstm_objective, (0, 1))])
+    ("gmm_1k_d2_K5", gmm, objectives.gmm_objective, (0, 1, 2)),
+    ("lstm_l2_c16", lstm, objectives.lstm_objective, (0, 1))])
 def test_forward_mode_along_a_direction(name, load_case, f, argnum):
     args, z = load_case(name)
     rng = np.random.default_rng(0)

@@ -131,8 +131,10 @@ def filled(x):
 
 
 def copies_stay_apart(x):
-    for y in (x.copy(), np.copy(x), +x, x * 1.0, x[[0, 1]], x[x > 0], np.where(x > 9, 0.0, x), np.concatenate([x]), np.stack([x]), x**1,
-              x.astype(float), np.sum(x, axis=()), np.max(x[:1], axis=0, keepdims=True), np.prod(x[:1], axis=0, keepdims=True), abs(x)):
+    for y in (x.copy(), np.copy(x), +x, x * 1.0, x[[0, 1]], x[x > 0], np.where(x > 9, 0.0, x), np.concatenate([x]),
+              np.stack([x]), x**1,
+              x.astype(float), np.sum(x, axis=()), np.max(x[:1], axis=0, keepdims=True),
+              np.prod(x[:1], axis=0, keepdims=True), abs(x)):
         y[0] = 99.0
         y += 1.0
     total = x[0] * 1.0
@@ -240,8 +242,12 @@ def empty_views(x):
     x *= x
 
 
-STATEMENTS = [view_of_a_slice, views_of_views, transposed, reshaped, reshaped_where_numpy_copies, raveled, squeezed_and_expanded, swapped, view_taken_before,
-              rows, into_itself, results_written_to_an_operand, every_in_place_operator, filled, copies_stay_apart, name_rebound, elements_are_numbers, elements_that_follow_the_array, iterated, raveled_of_strides, multiplied_in_place, broadcast, broadcast_along_an_inner_axis, broadcast_together, cast_without_a_copy, empty_views]
+STATEMENTS = [view_of_a_slice, views_of_views, transposed, reshaped, reshaped_where_numpy_copies, raveled,
+              squeezed_and_expanded, swapped, view_taken_before,
+              rows, into_itself, results_written_to_an_operand, every_in_place_operator, filled, copies_stay_apart,
+              name_rebound, elements_are_numbers, elements_that_follow_the_array, iterated, raveled_of_strides,
+              multiplied_in_place, broadcast, broadcast_along_an_inner_axis, broadcast_together, cast_without_a_copy,
+              empty_views]
 
 
 def done(change):
@@ -286,10 +292,13 @@ def test_overlapping_strides():
     np.testing.assert_array_equal(ft.jacobian(f, mode="reverse")(V), np.eye(6)[[1, 3, 5, 3, 2, 5]])
 
 
-@pytest.mark.parametrize("of", [lambda x: np.broadcast_to(x, (2, 6)), lambda x: np.broadcast_to(x, (6,)), lambda x: np.broadcast_to(x[0], (6,)),
-                                lambda x: np.broadcast_to(x, (2, 6))[:, 1:].T, lambda x: np.broadcast_to(x, (1, 6)).reshape(-1),
+@pytest.mark.parametrize("of", [lambda x: np.broadcast_to(x, (2, 6)), lambda x: np.broadcast_to(x, (6,)),
+                                lambda x: np.broadcast_to(x[0], (6,)),
+                                lambda x: np.broadcast_to(x, (2, 6))[:, 1:].T,
+                                lambda x: np.broadcast_to(x, (1, 6)).reshape(-1),
                                 lambda x: np.broadcast_to(x, (2, 6))[0, 0, ...]])
-@pytest.mark.parametrize("write", [lambda y: y.fill(0.0), lambda y: y.__setitem__(..., 1.0), lambda y: y.__iadd__(1.0), lambda y: np.sin(y, out=y)])
+@pytest.mark.parametrize("write", [lambda y: y.fill(0.0), lambda y: y.__setitem__(..., 1.0), lambda y: y.__iadd__(1.0),
+                                   lambda y: np.sin(y, out=y)])
 def test_what_is_broadcast_is_read_only(of, write):
     with pytest.raises(ValueError, match="read-only"):
         write(of(1.0 * V))
@@ -309,7 +318,7 @@ def test_copies_of_what_is_broadcast_are_not():
 
 @pytest.mark.parametrize("result", [np.sin, lambda x: x * 2.0, np.zeros_like])
 def test_results_lie_in_c_order(result):
-    """Unlike NumPy's, which lie as the operands: so reshape gives a view of them, where NumPy copies. See functions.py."""
+    """Unlike NumPy's, which lie as the operands: so reshape gives a view of them, where NumPy copies. See views.pyx."""
     def f(x):
         y = result(x.T)
         y.reshape(-1)[1] = 9.0

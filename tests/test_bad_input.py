@@ -119,7 +119,8 @@ def test_shapes_that_do_not_fit_fail_at_the_users_line():
 
 
 @pytest.mark.parametrize("x, words", [
-    (3, ["argument 0", "int", "float"]), (np.arange(3), ["argument 0", "int64", "astype(float)"]), (True, ["bool", "float"]),
+    (3, ["argument 0", "int", "float"]), (np.arange(3), ["argument 0", "int64", "astype(float)"]),
+    (True, ["bool", "float"]),
     (np.ones(3, bool), ["bool"]), ([1.0, 2.0], ["argument 0", "list"]), ("a", ["str"]), (None, ["NoneType"]),
     (np.ones(3, complex), ["complex128", "float64"]), (np.ones(3, np.float16), ["float16", "float64"]),
     (np.ones(3, np.longdouble), ["float64"]), (np.array([1.0, 2.0], object), ["object"]), (1 + 1j, ["complex"])])
@@ -209,7 +210,8 @@ import numpy as np, fasttape as ft
 for n in (32, 33, 34, 35, 48, 64):
     x = np.ones((1,) * n)
     for call in (lambda: ft.grad(lambda x: (x * x).sum())(x), lambda: ft.jacobian(lambda x: (x * x).sum())(x),
-                 lambda: ft.grad(lambda y: (x * y).sum())(2.0), lambda: ft.grad(lambda y: np.broadcast_to(y, x.shape).sum())(2.0),
+                 lambda: ft.grad(lambda y: (x * y).sum())(2.0),
+                 lambda: ft.grad(lambda y: np.broadcast_to(y, x.shape).sum())(2.0),
                  lambda: ft.grad(lambda x: x[(None,) * 20].sum())(x), lambda: ft.jacobian(lambda x: x * x)(x)):
         try:
             call()

@@ -81,6 +81,22 @@ def test_region_that_changes_its_argument():
         assert "checkpoint" in str(error)
 
 
+@pytest.mark.parametrize("of", [lambda x: x, lambda x: x[1:], lambda x: x[1, ...]])
+def test_region_that_changes_an_array_around_it_in_place(of):
+    def f(x):
+        y = of(1.0 * x)
+
+        def region(z):
+            nonlocal y
+            y += z
+            return np.sum(y) * z
+
+        return ft.checkpoint(region)(x[0])
+
+    with pytest.raises(TypeError, match="checkpoint"):
+        ft.grad(f)(X)
+
+
 def test_checkpoint_in_checkpoint():
     def program(cp):
         inner = cp(lambda y, w: np.sin(y * w) + y)

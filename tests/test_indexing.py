@@ -11,14 +11,20 @@ N = np.newaxis
 
 BASIC = {
     1: [0, -1, 3, np.int64(2), slice(None), slice(1, -1), slice(None, None, 2), slice(None, None, -1), slice(5, 1, -2),
-        slice(-3, None), slice(2, 2), slice(4, 1), slice(-100, 100), slice(100, -100, -3), Ellipsis, N, (), (N, slice(1, 3), N),
-        (Ellipsis, 2), (2, Ellipsis), (Ellipsis, N), (slice(3, 4),), slice(None, None, 100), slice(np.int64(1), np.int32(4))],
-    2: [0, -2, (1, 2), (-1, -1), (slice(1, 3), 2), (slice(None), 0), (Ellipsis, -1), (1, Ellipsis), (slice(None, None, -1),),
-        (slice(None, None, -2), slice(None, None, 3)), (slice(3, None, -1), slice(4, 0, -2)), (N, 1), (1, N), (slice(None), N),
+        slice(-3, None), slice(2, 2), slice(4, 1), slice(-100, 100), slice(100, -100, -3), Ellipsis, N, (),
+        (N, slice(1, 3), N),
+        (Ellipsis, 2), (2, Ellipsis), (Ellipsis, N), (slice(3, 4),), slice(None, None, 100),
+        slice(np.int64(1), np.int32(4))],
+    2: [0, -2, (1, 2), (-1, -1), (slice(1, 3), 2), (slice(None), 0), (Ellipsis, -1), (1, Ellipsis),
+        (slice(None, None, -1),),
+        (slice(None, None, -2), slice(None, None, 3)), (slice(3, None, -1), slice(4, 0, -2)), (N, 1), (1, N),
+        (slice(None), N),
         (N, slice(1, 2), N, slice(2, 4), N), (Ellipsis, N), (slice(0, 0), slice(None)), (slice(None), slice(3, 3)),
         (slice(2, 3), slice(1, 2)), (Ellipsis, slice(1, None, 2)), (2, slice(None)), N, (N, N)],
-    3: [1, (0, 2), (0, 1, -2), (Ellipsis, 1), (slice(None), 1), (slice(None, None, -1), Ellipsis, slice(None, None, -1)),
-        (1, Ellipsis, 0), (N, Ellipsis, N, 0), (slice(1, 2), slice(None, None, 2), slice(3, 0, -1)), (0, N, slice(1, 3), N, 1),
+    3: [1, (0, 2), (0, 1, -2), (Ellipsis, 1), (slice(None), 1),
+        (slice(None, None, -1), Ellipsis, slice(None, None, -1)),
+        (1, Ellipsis, 0), (N, Ellipsis, N, 0), (slice(1, 2), slice(None, None, 2), slice(3, 0, -1)),
+        (0, N, slice(1, 3), N, 1),
         (Ellipsis, slice(1, 1), slice(None)), (slice(None), N, 0)],
 }
 CASES = [(n, i) for n, indices in BASIC.items() for i in indices]
@@ -42,9 +48,13 @@ def test_basic_index_of_a_result(n, index):
 CHAINS = [
     (1, [slice(1, None), slice(None, None, 2)]), (1, [slice(None, None, -1), slice(1, 4), -1]),
     (1, [slice(None, None, 2), slice(None, None, -2), slice(1, None)]), (1, [N, 0, slice(2, 5), N, (0, 1)]),
-    (1, [slice(5, 0, -1), slice(None, None, -2), slice(0, 0)]), (2, [slice(1, 4), (slice(None), slice(None, None, 2)), 1]),
-    (2, [(slice(None, None, -1), slice(1, 4)), (slice(1, None), slice(None, None, -1)), (0, 2)]), (2, [1, slice(1, 4), slice(None, None, -1)]), (2, [(slice(None), 2), slice(1, 3)]), (2, [(N, slice(2), N), (0, slice(None), 0, 1)]),
-    (3, [1, (slice(None), slice(1, 3)), slice(None, None, -1), (2, 1)]), (3, [(Ellipsis, 0), (slice(None), slice(None, None, -1)), 1]),
+    (1, [slice(5, 0, -1), slice(None, None, -2), slice(0, 0)]),
+    (2, [slice(1, 4), (slice(None), slice(None, None, 2)), 1]),
+    (2, [(slice(None, None, -1), slice(1, 4)), (slice(1, None), slice(None, None, -1)), (0, 2)]),
+    (2, [1, slice(1, 4), slice(None, None, -1)]), (2, [(slice(None), 2), slice(1, 3)]),
+    (2, [(N, slice(2), N), (0, slice(None), 0, 1)]),
+    (3, [1, (slice(None), slice(1, 3)), slice(None, None, -1), (2, 1)]),
+    (3, [(Ellipsis, 0), (slice(None), slice(None, None, -1)), 1]),
 ]
 
 
@@ -57,7 +67,8 @@ def test_slices_of_slices(n, chain):
     check(f, X[n])
 
 
-@pytest.mark.parametrize("n, first, second", [(2, 0, slice(1, 3)), (2, slice(None, None, 2), (slice(None), -1)), (3, (slice(None), 1), 0)])
+@pytest.mark.parametrize("n, first, second", [(2, 0, slice(1, 3)), (2, slice(None, None, 2), (slice(None), -1)),
+                                              (3, (slice(None), 1), 0)])
 def test_index_of_rearranged(n, first, second):
     """Indexing what transpose, reshape or broadcasting made."""
     check(lambda x: x.T[first], X[n])
@@ -71,9 +82,12 @@ def test_index_of_rearranged(n, first, second):
 GATHERS = [
     (1, [0, 2, 2, 1]), (1, np.array([-1, 0, -7, 6])), (1, np.array([[0, 1], [1, 1], [-2, 3]])), (1, np.array([], int)),
     (1, np.array(3)), (1, np.zeros((2, 0), int)), (1, np.arange(7, dtype=np.uint8)), (1, np.array([5, 1], np.int16)),
-    (1, X[1] > 0), (1, np.zeros(7, bool)), (1, np.ones(7, bool)), (1, [True, False] * 3 + [True]), (1, (np.array([1, 1]),)),
-    (2, [3, 0, 0]), (2, np.array([[1, -1], [0, 0]])), (2, np.array([], int)), (2, X[2] > 0.3), (2, np.array([True, False, True, True])),
-    (2, (np.array([0, 1, 1]), np.array([4, 0, 0]))), (2, (np.array([[0], [3]]), np.array([1, 1, 2]))), (2, (slice(None), [0, 0, -1])),
+    (1, X[1] > 0), (1, np.zeros(7, bool)), (1, np.ones(7, bool)), (1, [True, False] * 3 + [True]),
+    (1, (np.array([1, 1]),)),
+    (2, [3, 0, 0]), (2, np.array([[1, -1], [0, 0]])), (2, np.array([], int)), (2, X[2] > 0.3),
+    (2, np.array([True, False, True, True])),
+    (2, (np.array([0, 1, 1]), np.array([4, 0, 0]))), (2, (np.array([[0], [3]]), np.array([1, 1, 2]))),
+    (2, (slice(None), [0, 0, -1])),
     (2, (slice(1, 3), np.array([2, 2]))), (2, ([1, 1], slice(None, None, 2))), (2, (1, [0, 3, 3])), (2, ([0, 2, 2], 1)),
     (2, (Ellipsis, [1, 0])), (2, (N, [1, 0, 1])), (2, (slice(None), np.array([True, False, False, True, True]))),
     (2, np.ix_([0, 2], [1, 1, 3])), (2, ([1, -1], N, [0, 0])), (3, [1, 1, 0]), (3, (slice(None), [0, 2, 2])),
@@ -106,7 +120,8 @@ def test_index_computed_from_traced_values():
     check(lambda x: np.stack([x, x * x])[np.array([0, 1, 0]), np.array([1, 1, 2])], x)
 
 
-@pytest.mark.parametrize("n, index", [(1, 7), (1, -8), (1, (0, 0)), (2, (0, 0, 0)), (2, (4, 0)), (1, [7]), (1, np.array([-8])), (2, ([4], [0])),
+@pytest.mark.parametrize("n, index", [(1, 7), (1, -8), (1, (0, 0)), (2, (0, 0, 0)), (2, (4, 0)), (1, [7]),
+                                      (1, np.array([-8])), (2, ([4], [0])),
                                       (1, (Ellipsis, Ellipsis)), (1, np.zeros(6, bool)), (1, 1.5), (1, "a")], ids=label)
 def test_errors_are_numpy_s(n, index):
     with pytest.raises(IndexError):
@@ -215,7 +230,8 @@ def test_old_values_survive_an_update():
     check(f, X[1])
 
 
-@pytest.mark.parametrize("index, value", [(slice(0, 3), np.zeros(4)), (0, np.zeros(2)), (slice(0, 2), np.zeros((3, 2))), ((0, 0), 1.0)], ids=label)
+@pytest.mark.parametrize("index, value", [(slice(0, 3), np.zeros(4)), (0, np.zeros(2)), (slice(0, 2), np.zeros((3, 2))),
+                                          ((0, 0), 1.0)], ids=label)
 def test_what_does_not_fit_is_refused(index, value):
     with pytest.raises((ValueError, IndexError)):
         np.zeros(7)[index] = value

@@ -95,7 +95,8 @@ def stops(x, where):
 
 
 @pytest.mark.parametrize("where", range(7))
-@pytest.mark.parametrize("call", [*TRANSFORMS[:3], ft.hessian, lambda f: ft.grad(ft.checkpoint(f)), lambda f: lambda x: ft.vjp(f, x)[1](1.0)])
+@pytest.mark.parametrize("call", [*TRANSFORMS[:3], ft.hessian, lambda f: ft.grad(ft.checkpoint(f)),
+                                  lambda f: lambda x: ft.vjp(f, x)[1](1.0)])
 def test_an_error_at_every_place(call, where):
     x = np.ones(20_000) if call is ft.grad else np.array([1.0, 2.0, 3.0])
     count = sys.getrefcount(x)
@@ -116,9 +117,12 @@ def test_ten_thousand_failures_of_every_kind():
         return 1 / 0
 
     x, big = np.ones(3), np.ones(3000)      # copied, and held read-only
-    calls = [lambda: ft.grad(lambda x: x)(x), lambda: ft.grad(closed)(big), lambda: ft.grad(lambda x: x + np.ones(5))(x), lambda: ft.jvp(closed, x, np.ones(2)),
-             lambda: ft.vjp(lambda x: x * big[:3], x)[1](np.ones(4)), lambda: ft.grad(ft.checkpoint(closed))(big), lambda: ft.grad(lambda y: ft.grad(closed)(y))(x),
-             lambda: ft.hessian(lambda x: x[5000])(big), lambda: ft.grad(lambda x: float(x[0]))(x), lambda: ft.jacobian(lambda x: {"a": x})(big)]
+    calls = [lambda: ft.grad(lambda x: x)(x), lambda: ft.grad(closed)(big),
+             lambda: ft.grad(lambda x: x + np.ones(5))(x), lambda: ft.jvp(closed, x, np.ones(2)),
+             lambda: ft.vjp(lambda x: x * big[:3], x)[1](np.ones(4)), lambda: ft.grad(ft.checkpoint(closed))(big),
+             lambda: ft.grad(lambda y: ft.grad(closed)(y))(x),
+             lambda: ft.hessian(lambda x: x[5000])(big), lambda: ft.grad(lambda x: float(x[0]))(x),
+             lambda: ft.jacobian(lambda x: {"a": x})(big)]
 
     def fail(n):
         for _ in range(n):

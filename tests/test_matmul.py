@@ -12,11 +12,15 @@ def arrays(*shapes):
     return [rng.uniform(-1.5, 1.5, shape) for shape in shapes]
 
 
-MATMUL = [((3,), (3,)), ((1,), (1,)), ((2, 3), (3,)), ((2,), (2, 3)), ((2, 3), (3, 2)), ((1, 3), (3, 1)), ((3, 1), (1, 2)), ((1, 1), (1, 1)),
-          ((2, 2, 3), (2, 3, 1)), ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)), ((2, 1, 2, 3), (3, 3, 1)), ((1, 2, 2), (3, 2, 1)), ((3, 1, 2), (1, 2, 2)),
+MATMUL = [((3,), (3,)), ((1,), (1,)), ((2, 3), (3,)), ((2,), (2, 3)), ((2, 3), (3, 2)), ((1, 3), (3, 1)),
+          ((3, 1), (1, 2)), ((1, 1), (1, 1)),
+          ((2, 2, 3), (2, 3, 1)), ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)), ((2, 1, 2, 3), (3, 3, 1)),
+          ((1, 2, 2), (3, 2, 1)), ((3, 1, 2), (1, 2, 2)),
           ((3,), (2, 3, 2)), ((2, 2, 3), (3,)), ((2, 1, 1, 2), (2, 2, 1)), ((1, 1, 2), (2,))]
-EMPTY = [((0,), (0,)), ((0, 3), (3,)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 0), (0,)), ((0,), (0, 3)), ((2, 3), (3, 0)), ((0, 2, 3), (3, 2)),
-         ((1, 2, 3), (0, 3, 2)), ((2, 2, 0), (2, 0, 3)), ((0, 0), (0, 0)), ((3,), (3, 0)), ((3, 0), (4, 0)), ((0,), (2, 0)),
+EMPTY = [((0,), (0,)), ((0, 3), (3,)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 0), (0,)), ((0,), (0, 3)),
+         ((2, 3), (3, 0)), ((0, 2, 3), (3, 2)),
+         ((1, 2, 3), (0, 3, 2)), ((2, 2, 0), (2, 0, 3)), ((0, 0), (0, 0)), ((3,), (3, 0)), ((3, 0), (4, 0)),
+         ((0,), (2, 0)),
          ((3, 0), (2, 0, 4))]
 
 
@@ -55,7 +59,8 @@ def test_empty(f, a, b):
     try:
         wanted = f(x, y)
     except ValueError:
-        for call in (lambda: ft.vjp(f, x, y), lambda: ft.vjp(lambda x: f(x, y), x), lambda: ft.vjp(lambda y: f(x, y), y)):
+        for call in (lambda: ft.vjp(f, x, y), lambda: ft.vjp(lambda x: f(x, y), x),
+                     lambda: ft.vjp(lambda y: f(x, y), y)):
             with pytest.raises(ValueError):
                 call()
         return
@@ -64,15 +69,20 @@ def test_empty(f, a, b):
     assert [g.shape for g in pull(wanted)] == [a, b] and not any(g.any() for g in pull(wanted))
     assert ft.jvp(f, (x, y), (x, y))[1].shape == np.shape(wanted)
     for mode in ("forward", "reverse"):
-        assert [j.shape for j in ft.jacobian(f, (0, 1), mode=mode)(x, y)] == [np.shape(wanted) + a, np.shape(wanted) + b]
+        blocks = ft.jacobian(f, (0, 1), mode=mode)(x, y)
+        assert [j.shape for j in blocks] == [np.shape(wanted) + a, np.shape(wanted) + b]
 
 
-OTHERS = [(np.dot, (3,), (3,)), (np.dot, (2, 3), (3,)), (np.dot, (3,), (3, 2)), (np.dot, (2, 3), (3, 2)), (np.dot, (2, 2, 3), (3,)),
-          (np.dot, (2, 2, 3), (3, 2)), (np.dot, (2, 3), (2, 3, 2)), (np.dot, (3,), (2, 3, 1)), (np.dot, (2, 1, 3), (2, 3, 2)), (np.dot, (2,), ()),
+OTHERS = [(np.dot, (3,), (3,)), (np.dot, (2, 3), (3,)), (np.dot, (3,), (3, 2)), (np.dot, (2, 3), (3, 2)),
+          (np.dot, (2, 2, 3), (3,)),
+          (np.dot, (2, 2, 3), (3, 2)), (np.dot, (2, 3), (2, 3, 2)), (np.dot, (3,), (2, 3, 1)),
+          (np.dot, (2, 1, 3), (2, 3, 2)), (np.dot, (2,), ()),
           (np.dot, (), (2, 2)), (np.dot, (), ()),
-          (np.inner, (3,), (3,)), (np.inner, (2, 3), (3,)), (np.inner, (3,), (2, 3)), (np.inner, (2, 3), (4, 3)), (np.inner, (2, 2, 3), (2, 3)),
+          (np.inner, (3,), (3,)), (np.inner, (2, 3), (3,)), (np.inner, (3,), (2, 3)), (np.inner, (2, 3), (4, 3)),
+          (np.inner, (2, 2, 3), (2, 3)),
           (np.inner, (2, 3), (2, 1, 3)), (np.inner, (), (3,)), (np.inner, (2, 2), ()), (np.inner, (), ()),
-          (np.outer, (3,), (2,)), (np.outer, (2, 2), (3,)), (np.outer, (2,), (2, 1, 2)), (np.outer, (), (3,)), (np.outer, (1,), ()), (np.outer, (), ()),
+          (np.outer, (3,), (2,)), (np.outer, (2, 2), (3,)), (np.outer, (2,), (2, 1, 2)), (np.outer, (), (3,)),
+          (np.outer, (1,), ()), (np.outer, (), ()),
           (np.vdot, (3,), (3,)), (np.vdot, (2, 3), (3, 2)), (np.vdot, (2, 3), (6,)), (np.vdot, (), ())]
 
 
@@ -103,9 +113,12 @@ def test_layouts():
             close(ft.grad(lambda a: np.sum(w * (a @ b.T)))(a), w @ np.array(b, float), 1e-14, what=f"{way}, {other}")
 
 
-VIEWS = [lambda x: x[::2, 1:], lambda x: x[::-1, ::-1][:3, :5], lambda x: x.T[:3, :5] * 1.0, lambda x: x[1:4, ::-1][:, :5], lambda x: x.T[1:4].T[:5].T,
-         lambda x: np.broadcast_to(x[0, :5], (3, 5)), lambda x: x[:3, 0:1] + np.zeros(5), lambda x: x.reshape(-1)[3:18].reshape(3, 5),
-         lambda x: x[None, :3, None, 1:][0, :, 0], lambda x: x.reshape(4, 3, 3)[::-1, ::-2, 1][:, :1].T[:, [0, 1, 2, 3, 0]][[0, 0, 0]]]
+VIEWS = [lambda x: x[::2, 1:], lambda x: x[::-1, ::-1][:3, :5], lambda x: x.T[:3, :5] * 1.0,
+         lambda x: x[1:4, ::-1][:, :5], lambda x: x.T[1:4].T[:5].T,
+         lambda x: np.broadcast_to(x[0, :5], (3, 5)), lambda x: x[:3, 0:1] + np.zeros(5),
+         lambda x: x.reshape(-1)[3:18].reshape(3, 5),
+         lambda x: x[None, :3, None, 1:][0, :, 0],
+         lambda x: x.reshape(4, 3, 3)[::-1, ::-2, 1][:, :1].T[:, [0, 1, 2, 3, 0]][[0, 0, 0]]]
 
 
 @pytest.mark.parametrize("i", range(len(VIEWS)))
@@ -140,7 +153,8 @@ def test_large_enough_for_blocks():
 
 # ---- dtypes
 
-@pytest.mark.parametrize("f, a, b", [(np.matmul, (2, 3), (3, 2)), (np.matmul, (3,), (3,)), (np.matmul, (2, 2, 3), (3,)), (np.dot, (2, 3), (2, 3, 2)),
+@pytest.mark.parametrize("f, a, b", [(np.matmul, (2, 3), (3, 2)), (np.matmul, (3,), (3,)), (np.matmul, (2, 2, 3), (3,)),
+                                     (np.dot, (2, 3), (2, 3, 2)),
                                      (np.inner, (2, 3), (2, 3)), (np.outer, (2,), (3,)), (np.vdot, (2, 2), (4,))])
 def test_float32(f, a, b):
     x, y = arrays(a, b)
@@ -167,7 +181,8 @@ def test_inf_and_nan_pass_through():
 
 # ---- what does not fit
 
-MISFITS = [((3,), (4,)), ((2, 3), (2,)), ((3,), (2, 3)), ((2, 3), (2, 3)), ((2, 2, 3), (3, 3, 2)), ((2, 2, 3), (2, 2, 3)), ((2, 0), (3, 2)), ((1, 3), (1, 3))]
+MISFITS = [((3,), (4,)), ((2, 3), (2,)), ((3,), (2, 3)), ((2, 3), (2, 3)), ((2, 2, 3), (3, 3, 2)),
+           ((2, 2, 3), (2, 2, 3)), ((2, 0), (3, 2)), ((1, 3), (1, 3))]
 
 
 @pytest.mark.parametrize("a, b", MISFITS)
@@ -175,22 +190,27 @@ def test_shapes_that_do_not_fit(a, b):
     x, y = np.ones(a), np.ones(b)
     with pytest.raises(ValueError):
         x @ y
-    for call in (lambda: ft.vjp(np.matmul, x, y), lambda: ft.vjp(lambda x: x @ y, x), lambda: ft.vjp(lambda y: x @ y, y)):
+    for call in (lambda: ft.vjp(np.matmul, x, y), lambda: ft.vjp(lambda x: x @ y, x),
+                 lambda: ft.vjp(lambda y: x @ y, y)):
         with pytest.raises(ValueError, match="matmul") as caught:
             call()
         assert all(str(s) in str(caught.value) for s in (a, b) if len(s) > 1), str(caught.value)
 
 
-@pytest.mark.parametrize("f, a, b", [(np.dot, (3,), (4,)), (np.dot, (2, 3), (2, 4, 2)), (np.inner, (2, 3), (2, 4)), (np.inner, (3,), (2, 2)), (np.vdot, (3,), (2, 2)),
+@pytest.mark.parametrize("f, a, b", [(np.dot, (3,), (4,)), (np.dot, (2, 3), (2, 4, 2)), (np.inner, (2, 3), (2, 4)),
+                                     (np.inner, (3,), (2, 2)), (np.vdot, (3,), (2, 2)),
                                      (np.matmul, (), (3,)), (np.matmul, (2, 2), ()), (np.matmul, (), ())])
 def test_others_that_do_not_fit(f, a, b):
     x, y = np.ones(a), np.ones(b)
-    for call in (lambda: f(x, y), lambda: ft.vjp(f, x, y), lambda: ft.vjp(lambda x: f(x, y), x), lambda: ft.vjp(lambda y: f(x, y), y)):
+    for call in (lambda: f(x, y), lambda: ft.vjp(f, x, y), lambda: ft.vjp(lambda x: f(x, y), x),
+                 lambda: ft.vjp(lambda y: f(x, y), y)):
         with pytest.raises(ValueError):
             call()
 
 
-@pytest.mark.parametrize("call", [lambda x: np.dot(x, x, out=np.zeros(())), lambda x: np.outer(x, x, out=np.zeros((3, 3))), lambda x: np.matmul(x, x, out=np.zeros(())),
+@pytest.mark.parametrize("call", [lambda x: np.dot(x, x, out=np.zeros(())),
+                                  lambda x: np.outer(x, x, out=np.zeros((3, 3))),
+                                  lambda x: np.matmul(x, x, out=np.zeros(())),
                                   lambda x: x @ np.ones(3, complex), lambda x: x @ "abc", lambda x: x @ None])
 def test_refused(call):
     with pytest.raises((TypeError, ValueError)):

@@ -25,7 +25,8 @@ OPERATORS = {"grad": grad, "jvp": forward, "vjp": backward, "jacobian": by_jacob
 FUNCTIONS = [   # function, its derivatives of order 0 to 4, where
     (np.sin, [np.sin, np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x), np.sin], 0.7),
     (np.exp, [np.exp] * 5, -0.3),
-    (lambda x: x**5, [lambda x: x**5, lambda x: 5 * x**4, lambda x: 20 * x**3, lambda x: 60 * x**2, lambda x: 120 * x], 1.3),
+    (lambda x: x**5, [lambda x: x**5, lambda x: 5 * x**4, lambda x: 20 * x**3, lambda x: 60 * x**2, lambda x: 120 * x],
+     1.3),
     (np.log, [np.log, lambda x: 1 / x, lambda x: -x**-2.0, lambda x: 2 * x**-3.0, lambda x: -6 * x**-4.0], 2.1),
     (lambda x: 1 / x, [lambda x, k=k: (-1)**k * math.factorial(k) * x**(-1.0 - k) for k in range(5)], 1.7),
 ]

@@ -57,15 +57,23 @@ def long_loop(x):
 
 LOOP = np.full(6, 0.999**3000)
 CALLS = {           # a call, what it must return
-    "updates": (lambda: ft.grad(update_loop)(X), UPDATE), "shapes": (lambda: ft.grad(many_shapes)(X), MANY), "joined": (lambda: ft.grad(joined)(X), JOINED),
+    "updates": (lambda: ft.grad(update_loop)(X), UPDATE), "shapes": (lambda: ft.grad(many_shapes)(X), MANY),
+    "joined": (lambda: ft.grad(joined)(X), JOINED),
     "network": (lambda: ft.grad(network)(LONG), network_slope()), "loop": (lambda: ft.grad(long_loop)(X), LOOP),
-    "forward loop": (lambda: ft.jvp(long_loop, X, np.ones(6))[1], LOOP.sum()), "forward network": (lambda: ft.jvp(network, LONG, LONG)[1], network_slope() @ LONG),
-    "hessian": (lambda: ft.hessian(joined)(X), np.diag([4.0, 6, 6, 2, 2, 2])), "columns": (lambda: ft.jacobian(lambda x: x * np.sum(x), mode="forward")(X), np.eye(6) * X.sum() + X[:, None]),
-    "rows": (lambda: ft.jacobian(lambda x: np.outer(x, x)[:, 0], mode="reverse")(X), np.eye(6) * X[0] + np.outer(X, np.eye(6)[0])),
-    "pullback": (lambda: ft.vjp(joined, X)[1](1.0)[0], JOINED), "nested": (lambda: ft.grad(lambda x: np.sum(ft.grad(joined)(x) * x))(X), 4 * X * [2, 3, 3, 1, 1, 1] + [0, 0, 0, 0, 0, 1]),
-    "forced": (lambda: ft.grad(lambda x: joined(x) if np.sum(x * x) > 0 else 0.0)(X), JOINED), "checkpoint": (lambda: ft.grad(ft.checkpoint(joined))(X), JOINED),
+    "forward loop": (lambda: ft.jvp(long_loop, X, np.ones(6))[1], LOOP.sum()),
+    "forward network": (lambda: ft.jvp(network, LONG, LONG)[1], network_slope() @ LONG),
+    "hessian": (lambda: ft.hessian(joined)(X), np.diag([4.0, 6, 6, 2, 2, 2])),
+    "columns": (lambda: ft.jacobian(lambda x: x * np.sum(x), mode="forward")(X), np.eye(6) * X.sum() + X[:, None]),
+    "rows": (lambda: ft.jacobian(lambda x: np.outer(x, x)[:, 0], mode="reverse")(X),
+             np.eye(6) * X[0] + np.outer(X, np.eye(6)[0])),
+    "pullback": (lambda: ft.vjp(joined, X)[1](1.0)[0], JOINED),
+    "nested": (lambda: ft.grad(lambda x: np.sum(ft.grad(joined)(x) * x))(X),
+               4 * X * [2, 3, 3, 1, 1, 1] + [0, 0, 0, 0, 0, 1]),
+    "forced": (lambda: ft.grad(lambda x: joined(x) if np.sum(x * x) > 0 else 0.0)(X), JOINED),
+    "checkpoint": (lambda: ft.grad(ft.checkpoint(joined))(X), JOINED),
     "large": (lambda: ft.grad(lambda x: np.sum(x * x * x))(np.full(100_000, 2.0)), np.full(100_000, 12.0)),
-    "many arguments": (lambda: np.stack(ft.vjp(lambda *a: sum(np.sum(b) for b in a), *[X] * 20)[1](1.0)), np.ones((20, 6))),
+    "many arguments": (lambda: np.stack(ft.vjp(lambda *a: sum(np.sum(b) for b in a), *[X] * 20)[1](1.0)),
+                       np.ones((20, 6))),
 }
 
 
@@ -121,7 +129,8 @@ assert k > 40
     assert done.returncode == 0, done.stderr
 
 
-HUGE = ["(2**44,)", "(2**54,)", "(2**56,)", "(2**60,)", "(2**61,)", "(2**32, 2**32)", "(6, 3074457345618258603)", "(2**31, 2**31, 2**31)"]
+HUGE = ["(2**44,)", "(2**54,)", "(2**56,)", "(2**60,)", "(2**61,)", "(2**32, 2**32)", "(6, 3074457345618258603)",
+        "(2**31, 2**31, 2**31)"]
 
 
 @pytest.mark.parametrize("shape", HUGE)

@@ -58,7 +58,8 @@ def test_second_derivatives(name):
 @pytest.mark.parametrize("name", SMOOTH)
 def test_forward_is_the_transpose_of_reverse(name):
     """On more elements than a block, and rows and columns of every remainder."""
-    for shape, axis in [((1037,), None), ((300, 7), 0), ((300, 7), 1), ((3, 41, 9), (0, 2)), ((3, 41, 9), 1), ((2, 600), (0, 1))]:
+    for shape, axis in [((1037,), None), ((300, 7), 0), ((300, 7), 1), ((3, 41, 9), (0, 2)), ((3, 41, 9), 1),
+                        ((2, 600), (0, 1))]:
         f = lambda x: getattr(np, name)(np.sin(x), axis=axis)
         x, v = spread_out(shape) / 300, direction(np.empty(shape), 2)
         value, tangent = ft.jvp(f, x, v)
@@ -76,7 +77,8 @@ def test_what_is_only_read(shape, axis, keepdims):
             continue
         for values in (x, np.where(x > 0.2, x, 0.0), np.round(x), np.where(x < x.mean(), np.nan, x)):
             wanted = getattr(np, name)(values, axis=axis, keepdims=keepdims)
-            for f in (lambda x: getattr(np, name)(x, axis=axis, keepdims=keepdims), lambda x: getattr(x, name)(axis=axis, keepdims=keepdims)):
+            for f in (lambda x: getattr(np, name)(x, axis=axis, keepdims=keepdims),
+                      lambda x: getattr(x, name)(axis=axis, keepdims=keepdims)):
                 found = traced(f, values)
                 assert found.dtype == wanted.dtype
                 np.testing.assert_array_equal(found, wanted)
@@ -113,7 +115,8 @@ def test_a_number_has_axis_0_and_minus_1(name):
 
 # ---- empty arrays
 
-@pytest.mark.parametrize("shape, axis", [((0,), None), ((0,), 0), ((0, 3), 0), ((0, 3), 1), ((0, 3), None), ((2, 0, 3), 1), ((2, 0, 3), (0, 2)),
+@pytest.mark.parametrize("shape, axis", [((0,), None), ((0,), 0), ((0, 3), 0), ((0, 3), 1), ((0, 3), None),
+                                         ((2, 0, 3), 1), ((2, 0, 3), (0, 2)),
                                          ((2, 0, 3), (1, 2)), ((3, 0), -1), ((3, 0), ())])
 def test_empty(shape, axis):
     x = np.zeros(shape)
@@ -137,7 +140,8 @@ def test_empty(shape, axis):
 
 # ---- kinks and zeros
 
-TIED = [([2.0, 2.0, 1.0], 2.0, [0.5, 0.5, 0]), ([1.0, 1.0, 1.0, 1.0], 1.0, [0.25] * 4), ([0.0, -0.0, -3.0], 0.0, [0.5, 0.5, 0]),
+TIED = [([2.0, 2.0, 1.0], 2.0, [0.5, 0.5, 0]), ([1.0, 1.0, 1.0, 1.0], 1.0, [0.25] * 4),
+        ([0.0, -0.0, -3.0], 0.0, [0.5, 0.5, 0]),
         ([np.inf, 1.0, np.inf], np.inf, [0.5, 0, 0.5]), ([3.0], 3.0, [1.0])]
 
 
@@ -159,7 +163,8 @@ def without(x, *drop):
     return np.prod(np.delete(x, drop))
 
 
-@pytest.mark.parametrize("x", [[0.0, 2.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [2.0, 0.0, 3.0, 4.0, 5.0], [1.0, -0.0, 2.0, 0.0, 7.0, 3.0, 5.0], [0.0]])
+@pytest.mark.parametrize("x", [[0.0, 2.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [2.0, 0.0, 3.0, 4.0, 5.0],
+                               [1.0, -0.0, 2.0, 0.0, 7.0, 3.0, 5.0], [0.0]])
 def test_product_with_zeros_is_exact(x):
     x = np.array(x)
     n = len(x)
@@ -169,20 +174,23 @@ def test_product_with_zeros_is_exact(x):
     np.testing.assert_array_equal(ft.jacobian(np.prod, mode="forward")(x), first)
     np.testing.assert_array_equal(ft.hessian(np.prod)(x), second)
     np.testing.assert_array_equal(ft.jacobian(ft.grad(np.prod), mode="reverse")(x), second)
-    np.testing.assert_array_equal(ft.grad(lambda x: np.sum(np.prod(x, axis=0)))(np.stack([x, x[::-1]], axis=1))[:, 0], first)
+    np.testing.assert_array_equal(ft.grad(lambda x: np.sum(np.prod(x, axis=0)))(np.stack([x, x[::-1]], axis=1))[:, 0],
+                                  first)
 
 
 def test_product_of_the_textbook():
     np.testing.assert_array_equal(ft.grad(np.prod)(np.array([0.0, 2.0, 3.0])), [6, 0, 0])
 
 
-@pytest.mark.parametrize("n, constant", [(1, 0.7), (2, 0.7), (3, 0.75), (7, -1.5), (100, 0.0), (3, 0.7), (100, 0.7), (1000, 1e300), (1000, -1e-300)])
+@pytest.mark.parametrize("n, constant", [(1, 0.7), (2, 0.7), (3, 0.75), (7, -1.5), (100, 0.0), (3, 0.7), (100, 0.7),
+                                         (1000, 1e300), (1000, -1e-300)])
 def test_std_of_a_constant_is_flat(n, constant):
     x = np.full(n, constant)
     for mode in ("forward", "reverse"):
         np.testing.assert_array_equal(ft.jacobian(np.std, mode=mode)(x), np.zeros(n))
     table = np.stack([x, x + np.arange(n)], axis=1)
-    np.testing.assert_array_equal(ft.grad(lambda x: np.std(x, axis=0)[0] + np.std(x, axis=0)[1])(table)[:, 0], np.zeros(n))
+    np.testing.assert_array_equal(ft.grad(lambda x: np.std(x, axis=0)[0] + np.std(x, axis=0)[1])(table)[:, 0],
+                                  np.zeros(n))
 
 
 def test_std_slope_is_the_deviation_over_n_std():
@@ -211,7 +219,8 @@ def test_ddof_beyond_the_number_of_elements():
 @pytest.mark.parametrize("name", SMOOTH + READING)
 def test_bad_axes(name):
     f = getattr(np, name)
-    for shape, axis, error in [((3,), 1, np.exceptions.AxisError), ((3,), -2, np.exceptions.AxisError), ((2, 3), (0, 2), np.exceptions.AxisError),
+    for shape, axis, error in [((3,), 1, np.exceptions.AxisError), ((3,), -2, np.exceptions.AxisError),
+                               ((2, 3), (0, 2), np.exceptions.AxisError),
                                ((2, 3), (0, 0), ValueError), ((2, 3), (1, -1), ValueError)]:
         if name.startswith("arg") and isinstance(axis, tuple):
             error = TypeError

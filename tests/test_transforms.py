@@ -51,13 +51,15 @@ def test_jacobian_argnum(mode, argnum):
     want = (A * 0.6, A @ X)
     found = ft.jacobian(g, argnum, mode=mode)(X, 0.6, shift=1.0)
     assert isinstance(found, tuple) == isinstance(argnum, tuple)
-    for a, k in zip(found if isinstance(argnum, tuple) else (found,), argnum if isinstance(argnum, tuple) else (argnum,)):
+    for a, k in zip(found if isinstance(argnum, tuple) else (found,),
+                    argnum if isinstance(argnum, tuple) else (argnum,)):
         np.testing.assert_allclose(a, want[k], rtol=1e-14)
         assert np.shape(a) == np.shape(want[k])
 
 
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
-@pytest.mark.parametrize("n, m", [((), ()), ((3,), ()), ((), (3,)), ((2, 2), (2, 2)), ((1,), (1,)), ((2, 3), (3,)), ((0,), (2,)),
+@pytest.mark.parametrize("n, m", [((), ()), ((3,), ()), ((), (3,)), ((2, 2), (2, 2)), ((1,), (1,)), ((2, 3), (3,)),
+                                  ((0,), (2,)),
                                   ((2,), (0,)), ((0,), ()), ((1, 1), (1,)), ((2, 1, 2), (2, 1))])
 def test_jacobian_shapes(mode, n, m):
     weight = np.random.default_rng(0).normal(size=m + n)

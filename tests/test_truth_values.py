@@ -10,17 +10,27 @@ import fasttape as ft
 F4, F8 = np.float32, np.float64
 X = np.array([0.7, 1.3, 2.9])
 
-ALONE = [lambda m, x: m + m, lambda m, x: m * ~m, lambda m, x: m + True, lambda m, x: np.multiply(m, np.array([True, False, True])), lambda m, x: np.max(m), lambda m, x: np.min(m, axis=0, keepdims=True),
-         lambda m, x: np.stack([m, m]), lambda m, x: np.stack([m[0], True, m[1]]), lambda m, x: np.concatenate([m, ~m, [True]]), lambda m, x: m.copy(), lambda m, x: m.flatten(), lambda m, x: m[1:].T.copy(),
-         lambda m, x: np.maximum(m, ~m), lambda m, x: np.minimum(m, False), lambda m, x: np.fmax(m, ~m), lambda m, x: np.fmin(m, m), lambda m, x: np.where(m, m, ~m), lambda m, x: np.where(x > 2, m, True),
-         lambda m, x: np.broadcast_to(m, (2, 3)), lambda m, x: np.broadcast_to(m[0], (2, 3)), lambda m, x: abs(m), lambda m, x: np.isnan(m), lambda m, x: m[1:][::-1][0], lambda m, x: np.squeeze(m[:1]),
+ALONE = [lambda m, x: m + m, lambda m, x: m * ~m, lambda m, x: m + True,
+         lambda m, x: np.multiply(m, np.array([True, False, True])), lambda m, x: np.max(m),
+         lambda m, x: np.min(m, axis=0, keepdims=True), lambda m, x: np.stack([m, m]),
+         lambda m, x: np.stack([m[0], True, m[1]]), lambda m, x: np.concatenate([m, ~m, [True]]),
+         lambda m, x: m.copy(), lambda m, x: m.flatten(), lambda m, x: m[1:].T.copy(), lambda m, x: np.maximum(m, ~m),
+         lambda m, x: np.minimum(m, False), lambda m, x: np.fmax(m, ~m), lambda m, x: np.fmin(m, m),
+         lambda m, x: np.where(m, m, ~m), lambda m, x: np.where(x > 2, m, True),
+         lambda m, x: np.broadcast_to(m, (2, 3)), lambda m, x: np.broadcast_to(m[0], (2, 3)), lambda m, x: abs(m),
+         lambda m, x: np.isnan(m), lambda m, x: m[1:][::-1][0], lambda m, x: np.squeeze(m[:1]),
          lambda m, x: operator.iadd(m.copy(), ~m), lambda m, x: operator.imul(m.copy(), False)]
-COUNTED = [lambda m, x: m * 2, lambda m, x: np.sum(m), lambda m, x: np.prod(m), lambda m, x: np.sum(m, axis=0, keepdims=True), lambda m, x: m + 1, lambda m, x: m // True, lambda m, x: m**2, lambda m, x: m**1,
-           lambda m, x: np.square(m)]
-SAME = [lambda m, x: m * 1.0, lambda m, x: np.mean(m), lambda m, x: m / 2, lambda m, x: m * x, lambda m, x: x - m, lambda m, x: m & True, lambda m, x: ~m, lambda m, x: m[1:], lambda m, x: m.reshape(-1, 1), lambda m, x: m[::-1].T, lambda m, x: m == m,
-        lambda m, x: m[[0, 0, 1]], lambda m, x: m[0], lambda m, x: np.any(m), lambda m, x: np.where(m, x, 1.0), lambda m, x: x * (m | (x < 0)), lambda m, x: m.astype(F4),
-        lambda m, x: m < x, lambda m, x: np.where(m, 0.0, x), lambda m, x: np.clip(x, m, 2.0), lambda m, x: x[m], lambda m, x: np.var(m), lambda m, x: m / True, lambda m, x: np.concatenate([m, x]), lambda m, x: np.stack([x[0], m[0]]),
-        lambda m, x: np.where(x > 2, m, x), lambda m, x: np.stack([m[0], 2.5]), lambda m, x: np.where(m, m, 1.5)]
+COUNTED = [lambda m, x: m * 2, lambda m, x: np.sum(m), lambda m, x: np.prod(m),
+           lambda m, x: np.sum(m, axis=0, keepdims=True), lambda m, x: m + 1, lambda m, x: m // True,
+           lambda m, x: m**2, lambda m, x: m**1, lambda m, x: np.square(m)]
+SAME = [lambda m, x: m * 1.0, lambda m, x: np.mean(m), lambda m, x: m / 2, lambda m, x: m * x, lambda m, x: x - m,
+        lambda m, x: m & True, lambda m, x: ~m, lambda m, x: m[1:], lambda m, x: m.reshape(-1, 1),
+        lambda m, x: m[::-1].T, lambda m, x: m == m, lambda m, x: m[[0, 0, 1]], lambda m, x: m[0],
+        lambda m, x: np.any(m), lambda m, x: np.where(m, x, 1.0), lambda m, x: x * (m | (x < 0)),
+        lambda m, x: m.astype(F4), lambda m, x: m < x, lambda m, x: np.where(m, 0.0, x),
+        lambda m, x: np.clip(x, m, 2.0), lambda m, x: x[m], lambda m, x: np.var(m), lambda m, x: m / True,
+        lambda m, x: np.concatenate([m, x]), lambda m, x: np.stack([x[0], m[0]]), lambda m, x: np.where(x > 2, m, x),
+        lambda m, x: np.stack([m[0], 2.5]), lambda m, x: np.where(m, m, 1.5)]
 
 
 @pytest.mark.parametrize("dtype", [F4, F8])
@@ -44,8 +54,10 @@ def test_truth_values_alone(i, dtype):
 def test_truth_values_of_either_width():
     """They have none of their own: compared in float64, beside float32, they leave that as it is, as NumPy's do."""
     x, y = X.astype(F4), X[::-1]
-    for f in (lambda x, y: x * (y > 1), lambda x, y: (y > 1) - x, lambda x, y: np.where(y > 1, x, y > 2), lambda x, y: np.clip(x, y > 1, 2.0),
-              lambda x, y: np.concatenate([x, y > 1]), lambda x, y: (x > 1) + (y > 1), lambda x, y: (x > 1) & (y > 1), lambda x, y: np.where(x > 1, y > 1, x > 2)):
+    for f in (lambda x, y: x * (y > 1), lambda x, y: (y > 1) - x, lambda x, y: np.where(y > 1, x, y > 2),
+              lambda x, y: np.clip(x, y > 1, 2.0), lambda x, y: np.concatenate([x, y > 1]),
+              lambda x, y: (x > 1) + (y > 1), lambda x, y: (x > 1) & (y > 1),
+              lambda x, y: np.where(x > 1, y > 1, x > 2)):
         found, wanted = traced(f, x, y), f(x, y)
         assert found.dtype == wanted.dtype
         np.testing.assert_array_equal(found, wanted)
@@ -60,7 +72,8 @@ def test_counts_are_float64(i):
         np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("f", [lambda m: m - m, lambda m: m - True, lambda m: -m, lambda m: +m, lambda m: np.sign(m), lambda m: operator.iadd(m, 1.0), lambda m: operator.isub(m, m),
+@pytest.mark.parametrize("f", [lambda m: m - m, lambda m: m - True, lambda m: -m, lambda m: +m, lambda m: np.sign(m),
+                               lambda m: operator.iadd(m, 1.0), lambda m: operator.isub(m, m),
                                lambda m: operator.itruediv(m, m), lambda m: operator.iadd(m[1:], 1)])
 def test_truth_values_refuse(f):
     with pytest.raises(TypeError):
@@ -95,7 +108,8 @@ def test_truth_values_are_written_to_as_truth_values():
     np.testing.assert_array_equal(ft.jacobian(f)(X), np.diag([1.0, 0.0, 0.0]))
 
 
-@pytest.mark.parametrize("change", [lambda n: operator.iand(n, False), lambda n: operator.ior(n, True), lambda n: operator.ixor(n, True),
+@pytest.mark.parametrize("change", [lambda n: operator.iand(n, False), lambda n: operator.ior(n, True),
+                                    lambda n: operator.ixor(n, True),
                                     lambda n: operator.iadd(n, True), lambda n: operator.imul(n, False)])
 def test_in_place_operators_write_through(change):
     def f(x):

@@ -1,4 +1,4 @@
-"""The classes `Array`, and `Scalar` for shape (): NumPy's methods and operators, each handed on.
+"""The classes `Array`, and `Scalar` for numbers: NumPy's methods and operators, each handed on.
 
 A method's arguments are made sense of here; what it does is told below: in `operate.pyx`, `views.pyx`,
 `subscript.pyx`, `reductions.pyx` and `protocols.pyx`.
@@ -21,7 +21,8 @@ cdef object FLOAT64 = np.dtype(np.float64), FLOAT32 = np.dtype(np.float32), BOOL
 
 
 cdef class Array(Tracer):
-    """A traced array. It behaves as the NumPy array whose value it stands for."""
+    """A traced array. It behaves as the NumPy array whose value it stands for. One of no axes, such as x[1, ...],
+    is an element that follows its array; any other number is a `Scalar`."""
 
     __array_priority__ = 1000
 

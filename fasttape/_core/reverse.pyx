@@ -2,7 +2,7 @@
 import numpy as np
 
 from fasttape._core.array cimport Array
-from fasttape._core.capture cimport unlock
+from fasttape._core.capture cimport refuse_kin, unlock
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
 from fasttape._core.pull cimport cotangent, give
@@ -96,6 +96,7 @@ cdef class Pullback:
                 raise TypeError("vjp: the cotangent is a traced value, but the pullback was made outside its trace; "
                                 "call vjp inside the traced function")
         else:
+            refuse_kin(ct)
             seed = output_node(tape, np.asarray(ct, dtype=np.float32 if tape.t.entry[self.y].dtype & 1 else np.float64), "vjp")
         try:
             begin_pull(tape, &self.s, self.nodes)

@@ -85,9 +85,8 @@ cdef int set_items(Tracer x, object index, object value) except -1:
     select(&r, index)
     base = x if x.base is None else x.base
     view = intern_view(tape, shape_of(tape, base.node), r.ndim, r.dims, r.strides, r.offset)
-    if isinstance(value, Tracer) and (<Tracer>value).base is base and (<Tracer>value).view == view \
-            and (<Tracer>value).base_node == base.node:
-        return 0                    # x[i] += v: the view has been changed in place already
+    if isinstance(value, Tracer) and (<Tracer>value).base is base and (<Tracer>value).view == view:
+        return 0                    # x[i] += v: the view has been changed in place, and is what it is to be set to
     v = operand(tape, value, tape.t.entry[base.node].dtype)
     v = cast(tape, v, tape.t.entry[base.node].dtype)
     if r.ndim == 0 and shape_of(tape, v) != 0:

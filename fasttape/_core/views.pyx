@@ -1,6 +1,10 @@
 """Aliasing: a view is a tracer that knows its base and region. It reads through the base as the base is
 now, and writes through it; a write is an update that is recorded, after which the tracer names the new
-node. Knows regions, not what was written between the brackets: that is `subscript.pyx`'s.
+node. What is broadcast is a view with strides of 0, not to be written to. Knows regions, not what was
+written between the brackets: that is `subscript.pyx`'s.
+
+Results of ops lie in C order whatever their operands' layout, where NumPy's keep the operands'. It shows
+where a reshape copies and where not: `np.sin(x.T).reshape(-1)` is a view here, in NumPy a copy.
 """
 from cpython.number cimport PyNumber_Index
 
@@ -121,6 +125,8 @@ cdef Tracer broadcasted(Tracer x, int ndim, const int64_t *dims):
     cdef int k, new = ndim - ndim_of(x.tape, node_of(x))
     whole(x, &r)
     if r.ndim == 0 and x.base is None:  # a number
+        if ndim == 0:
+            return x
         y = wrap_array(x.tape, spread(x.tape, x.node, intern_shape(x.tape, ndim, dims)))
     else:
         out.ndim = ndim
@@ -141,7 +147,7 @@ cdef object in_place(Tracer x, object y):
     cdef int32_t value
     if y is NotImplemented:
         return y
-    if x.lent or (x.base is not None and x.base.lent):
+    if x.lent or (x.base is not None and x.base.lent) or (<Tracer>y).tape is not tape:
         changes_lent()
     if x.readonly:
         is_readonly()
