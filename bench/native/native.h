@@ -11,7 +11,7 @@
 #include <time.h>
 
 /* noipa: a repeated call is a whole call, not hoisted, inlined or specialised. */
-__attribute__((noipa)) double value_and_grad(
+__attribute__((noinline, noipa)) double value_and_grad(
     const int64_t *sizes, const double *const *inputs, double *gradient, double *history);
 
 /* Timed here, as most workloads are shorter than a call through ctypes. */
