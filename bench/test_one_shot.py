@@ -15,13 +15,6 @@ import fasttape as ft
 ADBENCH = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data" / "adbench"
 
 
-def complex_step(f, x, h=1e-30):
-    """Gradient of an analytic `f` of a list of scalars, exact to rounding."""
-    return np.array(
-        [f([complex(v, h * (k == j)) for j, v in enumerate(x)]).imag / h for k in range(len(x))]
-    )
-
-
 @pytest.mark.parametrize(
     "f, form",
     [(workloads.rosenbrock, "x[i]"), (workloads.rosenbrock_unpacked, "for a, b in pairwise(x)")],
@@ -40,13 +33,13 @@ def test_rosenbrock_against_floats(race, f, form):
 
 def test_lotka_volterra_against_floats(race):
     f = workloads.lotka_volterra
-    floats = [0.55, 0.028, 0.80, 0.024, 34.0, 6.0]
+    floats = list(workloads.LOTKA_VOLTERRA_PARAMETERS)
     x = np.array(floats)
     race(
         "Lotka-Volterra, 1000 RK4 steps vs floats",
         ours=lambda: ft.value_and_grad(f)(x),
         yardstick=lambda: f(floats),
-        expected=(f(floats), complex_step(f, floats)),
+        expected=(f(floats), workloads.complex_step(f, floats)),
         target=3.5,
     )
 
