@@ -19,13 +19,13 @@ tape
 buffers needs record
 capture index runs sweep
 plan pull push
-tracer
-operate views
+optimise tracer
+operate signature views
 build protocols subscript
 reductions
 array
 trace
-checkpoint forward listing reverse
+checkpoint forward listing program reverse
 jacobian
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}

@@ -80,10 +80,10 @@ cdef class Array(Tracer):
         raise TypeError("unhashable type: a traced array")
 
     def __bool__(self):
-        return bool(concrete(self))
+        return observed(self, bool)
 
     def __int__(self):
-        return int(concrete(self))
+        return observed(self, int)
 
     def __float__(self):
         return float(inactive_value(self, "float(x), which is also what math.sin(x) and writing x into a plain array "
@@ -116,11 +116,11 @@ cdef class Array(Tracer):
     def __round__(self, n=None):
         if n is not None:
             raise TypeError("fasttape: round(x, n) of a traced value is not supported; write np.rint(x * 10**n) / 10**n")
-        return round(concrete(self).item())
+        return observed(self, lambda value: round(value.item()))
 
-    def __floor__(self): return int(np.floor(concrete(self)))
-    def __ceil__(self): return int(np.ceil(concrete(self)))
-    def __trunc__(self): return int(np.trunc(concrete(self)))
+    def __floor__(self): return observed(self, lambda value: int(np.floor(value)))
+    def __ceil__(self): return observed(self, lambda value: int(np.ceil(value)))
+    def __trunc__(self): return observed(self, lambda value: int(np.trunc(value)))
 
     def __copy__(self): return copy_of(self)
     def __deepcopy__(self, memo): return copy_of(self)
@@ -181,7 +181,7 @@ cdef class Array(Tracer):
     def __iter__(self): return elements(self)
 
     def __contains__(self, value):
-        return bool(np.any(concrete(self) == value))
+        return observed(self, lambda own: bool(np.any(own == value)))
 
     def __getitem__(self, index): return get_items(self, index)
     def __setitem__(self, index, value): set_items(self, index, value)
@@ -232,7 +232,7 @@ cdef class Array(Tracer):
         if dtype == np.bool_:
             return self != 0
         if dtype.kind in "iu":
-            return concrete(self).astype(dtype)
+            return observed(self, lambda value: value.astype(dtype))
         raise TypeError(f"fasttape: a traced value cannot become {dtype}; supported are float64, float32, bool and integers")
 
     # -- reductions
@@ -323,6 +323,8 @@ cdef class Scalar(Array):
 
     def __bool__(self):
         cdef int32_t node = node_of(self)
+        if self.tape.guards is not None:
+            return observed(self, bool)
         if not self.tape.t.entry[node].flags & FT_DONE:
             force(self.tape, node)
         return self.tape.t.val[node].f != 0

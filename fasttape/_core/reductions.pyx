@@ -76,7 +76,7 @@ cdef int no_extras(str name, tuple extras) except -1:
 cdef object read(Tracer x, str name, object axis, object out, object keepdims):
     """A reduction that has no derivative."""
     no_extras(name, (("out", out, None),))
-    return getattr(concrete(x), name)(axis, keepdims=keepdims)
+    return observed(x, lambda value: getattr(value, name)(axis, keepdims=keepdims))
 
 
 cdef Tracer shifted(Tracer x, object axis):

@@ -107,11 +107,15 @@ cdef bint has_traced(tuple index):
     return False
 
 
+def as_index(value):
+    """A computed index: masks as they are, whole numbers as integers."""
+    return value if value.dtype.kind == "b" else np.asarray(value).astype(np.intp)
+
+
 cdef object plain_index(object index):
     """An index whose traced parts (masks, whole numbers) are replaced by their values."""
     if isinstance(index, Tracer):
-        value = concrete(index)
-        return value if value.dtype.kind == "b" else np.asarray(value).astype(np.intp)
+        return observed(index, as_index)
     if type(index) is tuple:
         return tuple([plain_index(i) for i in index])
     return index

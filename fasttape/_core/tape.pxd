@@ -32,6 +32,7 @@ cdef class Tape:
     cdef list locked                # captured arrays whose WRITEABLE flag is held down
     cdef bint defers                # their checksums are taken by the product that first reads them
     cdef dict captured              # id of a captured array -> its node
+    cdef list guards                # of a trace that is kept: the values that Python saw, None elsewhere
     cdef list regions               # what `call` entries refer to
     cdef Tape parent                # of a checkpointed region's own tape: the trace around it
     cdef dict imports               # node of the parent -> its tracer here
@@ -68,6 +69,7 @@ cdef class Tape:
 
     cdef int reset(self) except -1
     cdef int clear_tables(self) except -1
+    cdef int index_tables(self) except -1
 
 cdef void *allocate(size_t size) noexcept nogil
 cdef int grow(Tape tape, int64_t more) except -1 nogil

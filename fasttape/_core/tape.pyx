@@ -454,6 +454,14 @@ cdef class Tape:
         free(self.shapes.slot)
         free(self.views.slot)
 
+    cdef int index_tables(self) except -1:
+        """Find again the shapes and views that were copied in."""
+        while self.shapes.size <= 2 * self.t.n_shape:
+            rehash(self, &self.shapes, False)
+        while self.views.size <= 2 * self.t.n_view:
+            rehash(self, &self.views, True)
+        return 0
+
     cdef int reset(self) except -1:
         """Forget the trace; keep the memory, unless it grew beyond what is worth keeping."""
         note_memory(self)

@@ -35,6 +35,7 @@ cdef Tape innermost(Tape tape, Tracer x)
 cdef int force(Tape tape, int32_t node) except -1
 cdef object value_of(Tape tape, int32_t node)
 cdef object concrete(Tracer x)
+cdef object observed(Tracer x, object how)
 cdef object inactive_value(Tracer x, str what, str remedy)
 
 cdef extern from "Python.h":

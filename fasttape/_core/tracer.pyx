@@ -4,6 +4,8 @@ A tracer names a node of a tape. Here are how one is made, listed and dropped, h
 other values come in beside it, and how its value is read. Nothing is known of operators, of indexing or
 of NumPy's protocols: they are `array.pyx`'s, whose two classes are handed in when it is imported.
 """
+import sys
+
 import numpy as np
 
 from libc.string cimport memcpy
@@ -191,6 +193,23 @@ cdef Tape innermost(Tape tape, Tracer x):
 
 # ---- its value
 
+cdef extern from *:
+    """
+    #include "numpy/arrayscalars.h"
+    static PyObject *ft_number64(double value) {
+        PyObject *o = PyArrayScalar_New(Double);
+        if (o) PyArrayScalar_ASSIGN(o, Double, value);
+        return o;
+    }
+    static PyObject *ft_number32(float value) {
+        PyObject *o = PyArrayScalar_New(Float);
+        if (o) PyArrayScalar_ASSIGN(o, Float, value);
+        return o;
+    }
+    """
+    object ft_number64(double)
+    object ft_number32(float)
+
 cdef int force(Tape tape, int32_t node) except -1:
     """Compute a node, and what live tracers stand for, since what is read next is among it."""
     cdef Tracer x
@@ -230,7 +249,7 @@ cdef object value_of(Tape tape, int32_t node):
     if e.shape == 0:
         if e.dtype == FT_B64 or e.dtype == FT_B32:
             return np.bool_(tape.t.val[node].f != 0)
-        return np.float32(tape.t.val[node].f) if f32 else np.float64(tape.t.val[node].f)
+        return ft_number32(<float>tape.t.val[node].f) if f32 else ft_number64(tape.t.val[node].f)
     for k in range(s.ndim):
         dims[k] = tape.t.dims[s.at + k]
     y = cnp.PyArray_EMPTY(s.ndim, dims, cnp.NPY_FLOAT if f32 else cnp.NPY_DOUBLE, 0)
@@ -250,10 +269,32 @@ cdef object concrete(Tracer x):
     return value_of(x.tape, node)
 
 
+cdef object observed(Tracer x, object how):
+    """What the traced function sees of a value: `how(value)`, or all of it. Where the trace is kept it is a
+    guard, which a replay must meet."""
+    cdef int32_t node = node_of(x)
+    cdef Tape tape = x.tape
+    force(tape, node)
+    seen = value_of(tape, node)
+    if how is not None:
+        seen = how(seen)
+    if tape.guards is not None:
+        tape.guards.append((node, how, seen, place()))
+    return seen
+
+
+cdef object place():
+    """File and line of the user's code that is running."""
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("fasttape", "numpy"):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
 cdef object inactive_value(Tracer x, str what, str remedy):
     if x.tape is not None and x.tape.t.entry[node_of(x)].flags & FT_ACTIVE:
         raise TypeError(f"fasttape: {what} would drop the derivative of a traced value; {remedy}")
-    return concrete(x)
+    return observed(x, None)
 
 
 def is_traced(x):
@@ -263,4 +304,4 @@ def is_traced(x):
 
 def value(x):
     """The value of a traced array or number, as a plain one."""
-    return concrete(x)
+    return observed(x, None)
