@@ -54,7 +54,7 @@ typedef struct {                /* one instruction */
     const void *a, *b;
     int32_t view_a, view_b;     /* -1 where the operand is contiguous */
     int32_t shape_a, shape_b;
-    int64_t n;                  /* run: elements */
+    int64_t n;                  /* run: elements; loop: iterations */
 } ft_instr;
 
 enum { FT_I_SCALARS = FT_N_OPS, FT_I_RUN, FT_I_COPY, FT_I_ZERO };

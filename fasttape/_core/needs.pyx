@@ -38,6 +38,12 @@ cdef int64_t touch_operands(Tape tape, int32_t i) noexcept nogil:
         args = tape.t.args + e.aux
         for k in range(args[0]):
             fresh += touch(tape, args[1 + k], i)
+    elif e.op == OP_loop:
+        if e.a:                         # all results are computed with the first
+            return touch(tape, i - e.a, i)
+        args = tape.t.args + e.aux + 1
+        for k in range(args[0]):
+            fresh += touch(tape, args[1 + k], i)
     elif e.op != OP_input and e.op != OP_constant and e.op != OP_call:
         fresh = touch(tape, e.a, i)
         if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add):

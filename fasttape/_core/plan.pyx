@@ -7,6 +7,7 @@ tape.
 """
 from libc.string cimport memset
 
+from fasttape._core.loops cimport Loop
 from fasttape._core.needs cimport mark_needs, settle
 from fasttape._core.runs cimport *
 
@@ -208,6 +209,52 @@ cdef int plan_pack(Tape tape, Plan *plan, int32_t i) except -1 nogil:
     return 0
 
 
+cdef void *begin_of(Tape tape, int32_t node) noexcept nogil:
+    """Where the first element that a node reads lies."""
+    cdef int32_t root = root_of(tape, node), view = view_of(tape, node)
+    if tape.t.entry[root].shape == 0:
+        return &tape.t.val[root].f
+    return <char *>tape.t.val[root].p + (tape.t.view[view].offset * itemsize(tape.t.entry[root].dtype) if view >= 0 else 0)
+
+
+cdef int plan_loop(Tape tape, Plan *plan, int32_t i) except -1:
+    """The instruction of a loop, where its first result stands."""
+    cdef Loop loop = tape.loops[tape.t.args[tape.t.entry[i].aux]]
+    cdef int32_t results = tape.t.entry[i].b, node, k
+    cdef int32_t *reads = tape.t.args + tape.t.entry[i].aux + 1
+    cdef int64_t first
+    cdef ft_step *s
+    cdef ft_instr *ins
+    for k in range(reads[0]):
+        if in_run(tape, reads[1 + k]):
+            close_run(tape, plan, i)
+            break
+    for k in range(results):
+        new_buffer(tape, i + k)
+    first = tape.n_step
+    for k in range(loop.code.n_stream):
+        s = new_step(tape)
+        node = loop.stream[k]
+        s.at[0] = <char *>begin_of(tape, node if node >= 0 else i + ~node)
+    for k in range(loop.code.n_carry):
+        s = new_step(tape)
+        s.at[0] = <char *>begin_of(tape, loop.first[k])
+        if loop.last[k] >= 0:
+            s.at[1] = <char *>&tape.t.val[i + loop.last[k]].f
+    ins = new_instr(tape, OP_loop, i)
+    ins.lo = first
+    ins.hi = tape.n_step
+    ins.y = take_buffer(tape, (loop.code.n_carry + loop.code.n_stream + loop.n_value) * 8)
+    ins.a = &loop.code
+    ins.b = <void *>loop.function
+    ins.n = loop.count
+    discard(tape, plan, ins.y)
+    for k in range(reads[0]):
+        release(tape, plan, reads[1 + k], i)
+    plan.work += loop.count * loop.code.n_op
+    return 0
+
+
 # ---- all of them
 
 cdef int plan_entry(Tape tape, Plan *plan, int32_t i) except -1 nogil:
@@ -234,6 +281,11 @@ cdef int plan_entry(Tape tape, Plan *plan, int32_t i) except -1 nogil:
         return 0
     if e.op == OP_pad or e.op == OP_add_region or e.op == OP_update:
         return plan_update(tape, plan, i)
+    if e.op == OP_loop:
+        if e.a:
+            return release(tape, plan, i - e.a, i)
+        with gil:
+            return plan_loop(tape, plan, i)
     if e.op == OP_assemble:
         return plan_assemble(tape, plan, i)
     if e.op == OP_pack:

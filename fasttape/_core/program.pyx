@@ -17,6 +17,7 @@ from fasttape._core.needs cimport mark_needs
 from fasttape._core.optimise cimport optimise
 from fasttape._core.plan cimport build
 from fasttape._core.record cimport *
+from fasttape._core.roll cimport roll
 from fasttape._core.signature cimport *
 from fasttape._core.trace cimport current, enter_own, leave, output_node
 from fasttape._core.tracer cimport Tracer, node_of, value_of, wrap
@@ -28,6 +29,10 @@ cdef extern from "Python.h":
 
 cdef enum:
     SMALL = 1 << 14                 # element-ops below which releasing the GIL costs more than it gives
+
+
+import os
+ROLL = not os.environ.get('NOROLL')
 
 
 class GuardError(RuntimeError):
@@ -174,6 +179,12 @@ cdef class Program:
                              f"with these arguments it is not. Use compile, which traces the other path too")
         return out
 
+    def dump(self):
+        from fasttape._core import vm
+        names = vm.names()
+        t = self.tape
+        return [(i, names[t.t.entry[i].op], t.t.entry[i].shape, t.t.entry[i].a, t.t.entry[i].b, t.t.entry[i].aux) for i in range(t.t.n)]
+
     cdef int refuse(self, tuple args, dict kwargs) except -1:
         raise TypeError("fasttape: the arguments are not of the form that the program was traced with; trace it "
                         "again, or use compile, which does")
@@ -295,6 +306,7 @@ cdef int copy_tape(Tape old, Tape new) except -1:
     new.t.n_args = old.t.n_args
     new.index_tables()
     new.keep = old.keep
+    new.loops = old.loops
     return 0
 
 
@@ -368,6 +380,8 @@ def record(f, tuple args, dict kwargs):
         for k in range(p.n_output):
             p.outputs[k] = nodes[k]
         p.tape = optimise(tape, p.n_input, p.outputs, p.n_output)
+        if ROLL:
+            p.tape = roll(p.tape, p.n_input, p.outputs, p.n_output)
     finally:
         tape.guards = None
         leave(tape, outer)

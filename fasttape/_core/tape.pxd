@@ -33,6 +33,7 @@ cdef class Tape:
     cdef bint defers                # their checksums are taken by the product that first reads them
     cdef dict captured              # id of a captured array -> its node
     cdef list guards                # of a trace that is kept: the values that Python saw, None elsewhere
+    cdef list loops                 # what `loop` entries refer to
     cdef list regions               # what `call` entries refer to
     cdef Tape parent                # of a checkpointed region's own tape: the trace around it
     cdef dict imports               # node of the parent -> its tracer here

@@ -427,6 +427,7 @@ cdef class Tape:
         self.locked = []
         self.captured = {}
         self.regions = []
+        self.loops = []
         grow(self, 256)
         self.clear_tables()
 
@@ -456,10 +457,13 @@ cdef class Tape:
 
     cdef int index_tables(self) except -1:
         """Find again the shapes and views that were copied in."""
-        while self.shapes.size <= 2 * self.t.n_shape:
-            rehash(self, &self.shapes, False)
-        while self.views.size <= 2 * self.t.n_view:
-            rehash(self, &self.views, True)
+        self.shapes.size = self.views.size = 64
+        while self.shapes.size < 2 * self.t.n_shape:
+            self.shapes.size *= 2
+        while self.views.size < 2 * self.t.n_view:
+            self.views.size *= 2
+        rehash(self, &self.shapes, False)       # which doubles
+        rehash(self, &self.views, True)
         return 0
 
     cdef int reset(self) except -1:

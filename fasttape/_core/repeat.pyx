@@ -1,0 +1,224 @@
+"""Finding repetitions: a Python loop over scalars leaves a tape of many like pieces.
+
+The scalar entries of a tape are read as a sequence. Where it repeats with some period, op for op, and
+each operand moves by a constant step from one repetition to the next, the piece is the body of a loop. Operands
+are then known for all iterations by two numbers each. One pass, linear in the length of the tape.
+"""
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from fasttape._core.record cimport *
+
+cdef enum:
+    GRAM = 12                       # so many entries alike suggest a repetition
+    FEWEST = 8                      # repetitions that are worth a loop
+    LONGEST = 1 << 20               # entries of a body
+    FAILED = 16                     # periods in vain that are remembered
+
+
+cdef int operands_of(Tape tape, int32_t i) noexcept nogil:
+    """How many of a scalar entry's a, b, aux are nodes."""
+    cdef int op = tape.t.entry[i].op
+    if op < FT_N_MAP:
+        return rows[op].arity
+    return 2 if op == OP_add_at or op == OP_set_at else 1       # cast, get
+
+
+cdef inline uint32_t kind_of(Tape tape, int32_t i) noexcept nogil:
+    """What two entries must have in common to be alike; reading other arrays is another thing."""
+    cdef ft_entry *e = tape.t.entry + i
+    return e.op | <uint32_t>e.dtype << 8 | (<uint32_t>e.a << 12 if e.op == OP_get else 0)
+
+
+cdef inline bint alike(Tape tape, Sequence *s, int64_t q, int64_t p) noexcept nogil:
+    return kind_of(tape, s.node[q]) == kind_of(tape, s.node[p]) and s.part[q] == s.part[p]
+
+
+cdef int refer(Tape tape, Sequence *s, int32_t node, Ref *r) noexcept nogil:
+    r.stride = 0
+    if tape.t.entry[node].op == OP_constant:
+        r.kind = REF_NUMBER
+        r.base = node
+    elif s.at[node] >= 0:
+        r.kind = REF_SEQ
+        r.base = s.at[node]
+    else:
+        r.kind = REF_NODE
+        r.base = node
+    return 0
+
+
+cdef bint follows(Tape tape, Ref *r, Ref *now, int64_t t) noexcept nogil:
+    """Whether operand `now` of iteration t is what `r` says, or r can be made to say it."""
+    if now.kind == REF_NUMBER and r.kind >= REF_NUMBER:
+        if now.base != r.base:
+            r.kind = REF_NUMBERS
+        return True
+    if now.kind != r.kind:
+        return False
+    if t == 1:
+        r.stride = now.base - r.base
+        return r.stride == 0 or r.kind == REF_SEQ
+    return now.base == r.base + t * r.stride
+
+
+cdef int64_t iterations(Tape tape, Sequence *s, int64_t start, int64_t period, int64_t most, Place *body) noexcept nogil:
+    """In how many iterations, at most `most`, all operands go on as they began; fills in the body."""
+    cdef int64_t p, t
+    cdef int k
+    cdef Ref now
+    cdef ft_entry *e
+    for p in range(period):
+        e = tape.t.entry + s.node[start + p]
+        memset(body + p, 0, sizeof(Place))
+        body[p].aux = e.aux
+        body[p].a[0].kind = body[p].a[1].kind = body[p].a[2].kind = REF_NODE
+        for k in range(operands_of(tape, s.node[start + p])):
+            refer(tape, s, operand_of(e, k), &body[p].a[k])
+    for t in range(1, most):
+        for p in range(period):
+            e = tape.t.entry + s.node[start + t * period + p]
+            for k in range(operands_of(tape, s.node[start + p])):
+                refer(tape, s, operand_of(e, k), &now)
+                if not follows(tape, &body[p].a[k], &now, t):
+                    return t
+            if e.op >= FT_N_MAP and e.op != OP_cast:
+                if t == 1:
+                    body[p].aux_stride = e.aux - body[p].aux
+                elif e.aux != body[p].aux + t * body[p].aux_stride:
+                    return t
+    return most
+
+
+cdef Repeat *repeat_at(Sequence *s, int64_t q) noexcept nogil:
+    """The repeat that place q of the sequence belongs to, or NULL."""
+    cdef int64_t lo = 0, hi = s.n_repeat, k
+    while lo < hi:
+        k = (lo + hi) // 2
+        if s.repeat[k].start <= q:
+            lo = k + 1
+        else:
+            hi = k
+    if lo == 0 or q >= s.repeat[lo - 1].start + s.repeat[lo - 1].period * s.repeat[lo - 1].count:
+        return NULL
+    return s.repeat + lo - 1
+
+
+cdef void bound(Ref *a, int64_t first, int64_t end, int64_t *lo, int64_t *hi) noexcept nogil:
+    """Narrow [lo, hi) to the iterations in which the operand lies in [first, end)."""
+    if a.stride > 0:
+        lo[0] = max(lo[0], (first - a.base + a.stride - 1) // a.stride)
+        hi[0] = min(hi[0], (end - 1 - a.base) // a.stride + 1)
+    else:
+        lo[0] = max(lo[0], (a.base - end + 1 - a.stride - 1) // -a.stride)
+        hi[0] = min(hi[0], (a.base - first) // -a.stride + 1)
+
+
+cdef bint trim(Sequence *s, Repeat *r) noexcept nogil:
+    """Shorten the loop until what it reads of other loops lies within one each. False where no loop is left."""
+    cdef int64_t p, q, lo = 0, hi = r.count, end = r.start + r.period * r.count
+    cdef int k
+    cdef Ref *a
+    cdef Repeat *other
+    for p in range(r.period):
+        for k in range(3):
+            a = &s.place[r.place + p].a[k]
+            if a.kind != REF_SEQ or own(r, a):
+                continue
+            if a.stride == 0:
+                if r.start <= a.base < end:
+                    return False
+                continue
+            q = a.base + (r.count // 2) * a.stride
+            other = repeat_at(s, q)
+            if other == NULL or a.stride % other.period != 0:
+                return False
+            bound(a, other.start, other.start + other.period * other.count, &lo, &hi)
+    if hi - lo < FEWEST:
+        return False
+    r.start += lo * r.period
+    r.count = hi - lo
+    for p in range(r.period):
+        s.place[r.place + p].aux += lo * s.place[r.place + p].aux_stride
+        for k in range(3):
+            s.place[r.place + p].a[k].base += lo * s.place[r.place + p].a[k].stride
+    return True
+
+
+cdef int64_t accept(Tape tape, Sequence *s, int64_t start, int64_t period, int64_t count) except -1 nogil:
+    """Enter the loop whose first of `count` iterations begins at `start`, as far as it is one. Returns its end, or
+    `start` where it is none."""
+    cdef Repeat *r
+    resize(<void **>&s.place, &s.cap_place, s.n_place + period, sizeof(Place))
+    count = iterations(tape, s, start, period, count, s.place + s.n_place)
+    if count < FEWEST:
+        return start
+    resize(<void **>&s.repeat, &s.cap_repeat, s.n_repeat + 1, sizeof(Repeat))
+    r = s.repeat + s.n_repeat
+    r.start = start
+    r.period = period
+    r.count = count
+    r.place = s.n_place
+    if not trim(s, r):
+        return start
+    s.n_repeat += 1
+    s.n_place += period
+    return r.start + r.period * r.count
+
+
+cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
+    """Fill in the repeats of a sequence, in order, none overlapping another."""
+    cdef int64_t size = 64, q = 0, done = 0, period, run, end, k, f
+    cdef uint64_t h
+    cdef int32_t *slot
+    cdef int64_t failed[FAILED]         # a period, and
+    cdef int64_t until[FAILED]          # how far it is known to lead nowhere
+    cdef int next_failed = 0
+    cdef bint skip
+    while size < s.n:
+        size *= 2
+    slot = <int32_t *>allocate(size * sizeof(int32_t))
+    if slot == NULL:
+        with gil:
+            raise MemoryError
+    memset(slot, 0xff, size * sizeof(int32_t))
+    memset(failed, 0, sizeof(failed))
+    try:
+        while q + GRAM <= s.n:
+            h = 0
+            for k in range(GRAM):
+                h = (h ^ kind_of(tape, s.node[q + k])) * <uint64_t>0x9E3779B97F4A7C15
+                h ^= h >> 32
+            f = slot[h & <uint64_t>(size - 1)]
+            slot[h & <uint64_t>(size - 1)] = <int32_t>q
+            period = q - f
+            if f < done or period > LONGEST:
+                q += 1
+                continue
+            skip = False
+            for k in range(FAILED):
+                if failed[k] == period and q < until[k]:
+                    skip = True
+            if skip:
+                q += 1
+                continue
+            run = 0
+            while q + run < s.n and alike(tape, s, q + run, f + run):
+                run += 1
+            end = q
+            if run >= (FEWEST + 1) * period:    # the first repetition is often not quite like the others
+                end = accept(tape, s, q, period, run // period)
+                if end == q:
+                    end = accept(tape, s, q + period, period, run // period - 1)
+                    if end == q + period:
+                        end = q
+            if end > q:
+                q = done = end
+            else:
+                failed[next_failed] = period
+                until[next_failed] = q + run
+                next_failed = (next_failed + 1) % FAILED
+                q += 1
+    finally:
+        free(slot)
+    return 0
