@@ -7,6 +7,7 @@
 #include "kernels/index.h"
 #include "kernels/check.h"
 #include "kernels/linalg.h"
+#include "loop/interpret.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -330,4 +331,5 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
 }
 
 const ft_vm JOIN(ft_vm_, FT_ISA);
-const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, check_upto};
+const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, check_upto,
+                                   run_loop, functions};
