@@ -56,7 +56,8 @@ def extensions():
         macros.append(("FT_X86_64", "1"))
     for path in sorted(glob.glob("fasttape/_core/*.pyx")):
         name = os.path.splitext(path)[0].replace(os.sep, ".")
-        yield Extension(name, [path] + (kernels() if name.endswith(".vm") else []),
+        c = kernels() if name.endswith(".vm") else glob.glob("csrc/loop/*.c") if name.endswith(".loop") else []
+        yield Extension(name, [path] + sorted(c),
                         include_dirs=["csrc", numpy.get_include()], define_macros=macros,
                         depends=HEADERS + PXDS)
 

@@ -1,13 +1,13 @@
 /* The virtual machine's two loops, compiled once per instruction set: csrc/isa/NAME.c defines FT_ISA
  * and includes this file. The loops see the tape; the kernels see pointers, lengths and strides. */
 #include "vm.h"
-#include "loop.h"
 
 #include "kernels/map.h"
 #include "kernels/reduce.h"
 #include "kernels/index.h"
 #include "kernels/check.h"
 #include "kernels/linalg.h"
+#include "loop/interpret.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -249,31 +249,8 @@ static void run_pack(const ft_tape *t, const ft_instr *in, int f32) {
     }
 }
 
-static void ft_loop_run(const ft_loop *l, int64_t from, int64_t to, char *const *stream, double *carry, double *v) {
-    int32_t first = l->n_constant + l->n_carry;
-    for (int32_t k = 0; k < l->n_constant; k++) v[k] = l->constant[k];
-    for (int64_t i = from; i < to; i++) {
-        for (int32_t k = 0; k < l->n_carry; k++) v[l->n_constant + k] = carry[k];
-        for (int32_t k = 0; k < l->n_op; k++) {
-            const ft_loop_op *o = l->op + k;
-            double r = 0;
-            if (o->op == FT_L_LOAD) {
-                const char *p = stream[o->a] + i * l->stride[o->a];
-                r = l->stream_f32[o->a] ? *(const float *)p : *(const double *)p;
-            } else if (o->op == FT_L_STORE) {
-                char *p = stream[o->a] + i * l->stride[o->a];
-                if (l->stream_f32[o->a]) *(float *)p = (float)v[o->b];
-                else *(double *)p = v[o->b];
-            } else if (o->op == OP_cast || o->op == FT_L_CAST) r = v[o->a];
-            else r = eval_scalar(o->op, v[o->a], v[o->b], v[o->c]);
-            v[first + k] = o->f32 ? (float)r : r;
-        }
-        for (int32_t k = 0; k < l->n_carry; k++) carry[k] = v[l->next[k]];
-    }
-}
-
 /* Steps [lo, hi): where each stream begins; then where each carry begins, and where it is to end. */
-static void run_loop(const ft_run *r, const ft_instr *in, int64_t from, int64_t to) {
+static void run_iterations(const ft_run *r, const ft_instr *in, int64_t from, int64_t to) {
     const ft_loop *l = in->a;
     const ft_step *s = r->step + in->lo;
     double *carry = in->y, *values;
@@ -283,7 +260,7 @@ static void run_loop(const ft_run *r, const ft_instr *in, int64_t from, int64_t 
     if (from == 0)
         for (int32_t k = 0; k < l->n_carry; k++) carry[k] = *(const double *)s[k].at[0];
     if (in->b) ((ft_loop_fn)in->b)(from, to, stream, carry);
-    else ft_loop_run(l, from, to, stream, carry, values);
+    else run_loop(l, from, to, stream, carry, values);
     if (to == in->n)
         for (int32_t k = 0; k < l->n_carry; k++)
             if (s[k].at[1]) *(double *)s[k].at[1] = carry[k];
@@ -362,8 +339,9 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
             work -= n;
             break;
         case OP_loop: {
-            int64_t cost = ((const ft_loop *)in->a)->n_op + 1, to = in->n - r->block > work / cost ? r->block + work / cost + 1 : in->n;
-            run_loop(r, in, r->block, to);
+            int64_t cost = ((const ft_loop *)in->a)->n_op + 1, most = work / cost + 1;
+            int64_t to = in->n - r->block > most ? r->block + most : in->n;
+            run_iterations(r, in, r->block, to);
             work -= (to - r->block) * cost;
             if (to < in->n) {
                 r->block = to;
@@ -382,4 +360,5 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
 }
 
 const ft_vm JOIN(ft_vm_, FT_ISA);
-const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, check_upto};
+const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, check_upto,
+                                   run_loop, functions};

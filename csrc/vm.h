@@ -5,6 +5,7 @@
 #ifndef FT_VM_H
 #define FT_VM_H
 #include <stddef.h>
+#include "loop.h"
 #include "tape.h"
 
 enum {
@@ -23,6 +24,8 @@ enum {
 #undef X
     FT_N_OPS
 };
+
+enum { FT_L_LOAD = FT_N_MAP, FT_L_STORE, FT_L_CAST };   /* of a loop body, beside the elementwise opcodes */
 
 enum { FT_BLOCK = 256 };        /* elements of a block: 2 KiB of float64, so that a run of a dozen rows stays in L1 */
 enum { FT_WHOLE = 2 * FT_BLOCK };   /* a run of no more elements is one block: half the dispatches */
@@ -76,13 +79,17 @@ typedef struct {
     const ft_step *step;
 } ft_run;
 
-typedef struct {
+typedef double (*ft_function)(double a, double b, double c);
+
+typedef struct ft_vm {
     const char *name;
     double (*scalar)(int op, double a, double b, double c);
     int (*run)(const ft_tape *, const ft_library *, ft_run *);   /* 0 done, 1 call again, -1 no memory */
     ft_kernel (*kernel)(int op, int f32, int variant);           /* variant: bit k, operand k is a scalar */
     void (*copy)(const ft_tape *, int view, int dtype, const void *from, void *to);
     void (*check)(ft_watch *, int64_t upto);                     /* go on with a checksum */
+    void (*loop)(const ft_loop *, int64_t from, int64_t to, char *const *stream, double *carry, double *values);
+    const ft_function *function;                                 /* of each elementwise op */
 } ft_vm;
 
 typedef struct {                /* a row of the table, for the sweeps and the tests */

@@ -15,7 +15,7 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
 vm
-tape
+tape loop
 buffers needs record
 capture index runs sweep
 plan pull push
@@ -48,11 +48,14 @@ FORBIDDEN_IN_C = [
     ("csrc/**/*.[ch]", r"Python\.h|PyObject|numpy/\w+\.h", "C knows neither Python nor NumPy's headers"),
     ("csrc/vmath/*.h", r"ft_(tape|entry|value|shape|view|vm|run|row)\b|\bOP_\w+", "vmath knows nothing of ours"),
     ("csrc/kernels/*.h", r"ft_(tape|entry|value|shape|view|instr|run|step)\b", "kernels see pointers and strides"),
+    ("csrc/loop/*.[ch]", r"ft_(tape|entry|value|shape|view|instr|run)\b", "a loop's body is no tape"),
+    ("csrc/loop/x86.h", r"ft_(vm|loop)\b|\bOP_\w+", "encodings know no op"),
     ("csrc/tape.h", r'#include "', "layouts alone"),
 ]
 INCLUDES = {                    # folder -> the files of ours that it may include
     "csrc/vmath": r"\w+\.h",
     "csrc/kernels": r"\.\./(vm|vmath|ops)\.h",
+    "csrc/loop": r"\.\./(loop|memory|ops|vm)\.h|\w+\.h",
     "csrc/isa": r"\.\./vm\.c",
 }
 

@@ -1,7 +1,7 @@
 # Loops on a tape: what they read, what they compute in order, what they leave.
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from fasttape._core.loop cimport ft_loop, ft_loop_fn, ft_loop_op
+from fasttape._core.loop cimport Code, ft_loop, ft_loop_fn
 from fasttape._core.tape cimport *
 
 cdef class Loop:
@@ -12,7 +12,10 @@ cdef class Loop:
     cdef int32_t *first             # by carry: the node it begins as
     cdef int32_t *last              # by carry: the result that it ends as, or -1
     cdef int64_t n_value
-    cdef ft_loop_fn function        # its machine code, or NULL
+    cdef ft_loop_fn function        # machine code for it, or NULL
+    cdef Code machine_code          # what holds that
+
+cdef int make_code(Tape tape) except -1
 
 cdef class LoopMaker:
     cdef Tape tape

@@ -10,7 +10,7 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from fasttape._core.loop cimport *
+from fasttape._core.loop cimport Code, emit as append_code, ft_code, ft_loop_op, seal
 from fasttape._core.record cimport *
 
 cnp.import_array()
@@ -21,6 +21,22 @@ cdef enum:                          # values while the loop is made: constants a
 
 cdef class Loop:
     """A loop's code, and the nodes that it reads. It does not change."""
+
+
+cdef int make_code(Tape tape) except -1:
+    """Machine code for the loops of a tape, where there can be any; the others are interpreted."""
+    cdef ft_code code
+    cdef Code sealed
+    cdef Loop loop
+    memset(&code, 0, sizeof(ft_code))
+    starts = [append_code(&code, &(<Loop>x).code, False) for x in tape.loops]
+    sealed = seal(&code)
+    if sealed is not None:
+        for loop, start in zip(tape.loops, starts):
+            if start >= 0:
+                loop.machine_code = sealed
+                loop.function = sealed.at(start)
+    return 0
 
 
 cdef class LoopMaker:
@@ -75,7 +91,7 @@ cdef class LoopMaker:
         return self.load_of[node]
 
     cdef int64_t op(self, int op, int f32, list operands) except? -1:
-        self.ops.append((op, f32, operands))
+        self.ops.append((FT_L_CAST if op == OP_cast else op, f32, operands))
         return len(self.ops) - 1
 
     cdef int result(self, int dtype, int32_t shape) except -1:

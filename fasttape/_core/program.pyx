@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 from fasttape._core.buffers cimport Plan
+from fasttape._core.loops cimport make_code
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.optimise cimport optimise
 from fasttape._core.plan cimport build
@@ -382,6 +383,7 @@ def record(f, tuple args, dict kwargs):
         p.tape = optimise(tape, p.n_input, p.outputs, p.n_output)
         if ROLL:
             p.tape = roll(p.tape, p.n_input, p.outputs, p.n_output)
+        make_code(p.tape)
     finally:
         tape.guards = None
         leave(tape, outer)

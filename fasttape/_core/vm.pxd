@@ -41,6 +41,8 @@ cdef extern from "tape.h" nogil:
 
 cdef extern from "vm.h" nogil:
     enum:
+        FT_L_LOAD, FT_L_STORE, FT_L_CAST
+    enum:
         FT_N_MAP, FT_N_OPS, FT_BLOCK, FT_WHOLE, FT_MAX_DIMS
         FT_K_SPLAT, FT_K_CAST, FT_K_SINCOS
         FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM
