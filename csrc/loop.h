@@ -53,6 +53,9 @@ enum { FT_NO_CODE = -1, FT_CODE_NO_MEMORY = -2 };
 /* 0: this processor has no emitter. Otherwise the elements of a vector. */
 int ft_loop_lanes(void);
 
+/* Whether there are instructions for an op, so that vector code may have it. */
+int ft_loop_native(int op);
+
 /* Appends a function's code and returns where it begins; FT_NO_CODE where the loop cannot be emitted.
  * lanes is 1, or ft_loop_lanes() for vector code: no carry, native ops alone, loads of stride 0 or the
  * element size, stores of the element size. */

@@ -140,7 +140,12 @@ static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, in
                           s->at[2] + start * s->step[2], s->at[3] + start * s->step[3]);
             else if (s->kind == FT_STEP_LOAD)
                 read_view(t, s->view, s->step[2], s->at[1], s->at[0] + start * s->step[0], start, n);
-            else {              /* at[0] the result, at[1] the summand, at[2] the cascade */
+            else if (s->kind == FT_STEP_CODE) {
+                char *stream[FT_STREAMS];
+                for (int32_t k = 0; k < s->view; k++) stream[k] = s[1 + k].at[0] + start * s[1 + k].step[0];
+                s->code(0, n, stream, NULL);
+                s += s->view;
+            } else {            /* at[0] the result, at[1] the summand, at[2] the cascade */
                 ft_cascade *c = (ft_cascade *)s->at[2];
                 const char *a = s->at[1] + start * s->step[1];
                 if (block == 0) c->blocks = 0;

@@ -39,15 +39,19 @@ typedef void (*ft_kernel)(ptrdiff_t n, void *y, const void *a, const void *b, co
 /* One step of a run. Operand k of block i is at[k] + i * FT_BLOCK * step[k]: step is 0 for a
  * scratch row or a scalar, the item size for memory. */
 typedef struct {
-    ft_kernel kernel;
+    union {
+        ft_kernel kernel;
+        ft_loop_fn code;
+    };
     char *at[4];                /* y, a, b, c */
     int32_t step[4];
     int32_t kind;               /* FT_STEP_... */
-    int32_t view;               /* of a load: the strided operand */
+    int32_t view;               /* of a load: the strided operand; of code: how many streams follow */
     int32_t rows;               /* bit k: at[k] is an offset into the scratch rows, until the plan ends */
 } ft_step;
 
-enum { FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM };
+enum { FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM, FT_STEP_CODE, FT_STEP_STREAM };
+enum { FT_STREAMS = 256 };       /* of a step of machine code, at most */
 
 typedef struct {                /* one instruction */
     int32_t op;                 /* FT_I_... or a structural opcode */

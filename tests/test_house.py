@@ -17,7 +17,9 @@ FLOORS = """
 vm
 tape loop
 buffers needs record
-capture index runs sweep
+capture index rows sweep
+fuse
+runs
 plan pull push
 optimise tracer
 operate signature views

@@ -14,6 +14,11 @@ void ft_loop_run(const ft_vm *vm, const ft_loop *l, int64_t from, int64_t to, ch
 
 int ft_loop_lanes(void) { return 0; }
 
+int ft_loop_native(int op) {
+    (void)op;
+    return 0;
+}
+
 int64_t ft_emit(ft_code *code, const ft_vm *vm, const ft_loop *l, int lanes) {
     (void)code; (void)vm; (void)l; (void)lanes;
     return FT_NO_CODE;
@@ -315,6 +320,11 @@ static int64_t emit_one(ft_code *code, const ft_vm *vm, const ft_loop *l, int la
     ft_code_release(places);
     ft_code_release(values);
     return start;
+}
+
+int ft_loop_native(int op) {
+    return is_native(op) || op == OP_positive || op == OP_square || op == OP_reciprocal || op == OP_fabs ||
+           op == OP_sqrt0 || op == OP_stop_gradient;
 }
 
 int64_t ft_emit(ft_code *code, const ft_vm *vm, const ft_loop *l, int lanes) {

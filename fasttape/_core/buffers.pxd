@@ -13,7 +13,7 @@ cdef struct Run:                    # the open run
     int64_t size
     int n_load, next_load
     int n_evicted                   # rows of forgotten loads, which the member in work may still read
-    int32_t evicted[4]
+    int32_t evicted[256]            # FT_STREAMS: a step of machine code may load as many
     int64_t row_bytes
     int32_t load_node[LOADS]
     int32_t load_row[LOADS]

@@ -32,6 +32,9 @@ cdef class Code:
 cdef void interpret(const ft_loop *loop, int64_t start, int64_t stop, char * const *stream, double *carry,
                     double *values) noexcept nogil
 
+# Whether vector code may have an op.
+cdef bint native(int op) noexcept nogil
+
 # Appends a loop's code: where it begins, or -1 where it cannot be emitted (then it is interpreted).
 cdef int64_t emit(ft_code *code, const ft_loop *loop, bint vector) except -2
 

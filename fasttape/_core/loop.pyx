@@ -11,6 +11,7 @@ from fasttape._core.vm cimport FT_L_CAST, FT_L_LOAD, FT_L_STORE, FT_N_MAP
 cdef extern from "loop.h" nogil:
     void ft_loop_run(const ft_vm *, const ft_loop *, int64_t, int64_t, char * const *, double *, double *)
     int ft_loop_lanes()
+    int ft_loop_native(int)
     int64_t ft_emit(ft_code *, const ft_vm *, const ft_loop *, int)
     int ft_seal(const ft_code *, ft_sealed *)
     void ft_free_sealed(ft_sealed *)
@@ -33,6 +34,10 @@ cdef class Code:
 cdef void interpret(const ft_loop *loop, int64_t start, int64_t stop, char * const *stream, double *carry,
                     double *values) noexcept nogil:
     ft_loop_run(vm.machine, loop, start, stop, stream, carry, values)
+
+
+cdef bint native(int op) noexcept nogil:
+    return lanes and ft_loop_native(op)
 
 
 cdef int64_t emit_lanes(ft_code *code, const ft_loop *loop, int n) except -2:

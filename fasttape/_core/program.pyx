@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 from fasttape._core.buffers cimport Plan
+from fasttape._core.fuse cimport finish_codes
 from fasttape._core.loops cimport make_code
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.optimise cimport optimise
@@ -22,6 +23,8 @@ from fasttape._core.roll cimport roll
 from fasttape._core.signature cimport *
 from fasttape._core.trace cimport current, enter_own, leave, output_node
 from fasttape._core.tracer cimport Tracer, node_of, value_of, wrap
+
+from fasttape._core.fuse import new_codes
 
 cnp.import_array()
 
@@ -154,6 +157,9 @@ cdef class Program:
         first = mark_needs(tape, nodes, n, &top)
         with nogil:
             build(tape, &plan, first, top)
+        if tape.codes is not None and not finish_codes(tape):
+            p.codes = None
+            return self.new_state()
         s.work = plan.work
         find_fields(s)
         return s
@@ -308,6 +314,7 @@ cdef int copy_tape(Tape old, Tape new) except -1:
     new.index_tables()
     new.keep = old.keep
     new.loops = old.loops
+    new.codes = old.codes
     return 0
 
 
@@ -384,6 +391,7 @@ def record(f, tuple args, dict kwargs):
         if ROLL:
             p.tape = roll(p.tape, p.n_input, p.outputs, p.n_output)
         make_code(p.tape)
+        p.tape.codes = new_codes()
     finally:
         tape.guards = None
         leave(tape, outer)

@@ -34,6 +34,7 @@ cdef class Tape:
     cdef dict captured              # id of a captured array -> its node
     cdef list guards                # of a trace that is kept: the values that Python saw, None elsewhere
     cdef list loops                 # what `loop` entries refer to
+    cdef object codes               # machine code of runs, where the plan is kept; None elsewhere
     cdef list regions               # what `call` entries refer to
     cdef Tape parent                # of a checkpointed region's own tape: the trace around it
     cdef dict imports               # node of the parent -> its tracer here

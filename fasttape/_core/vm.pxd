@@ -45,7 +45,7 @@ cdef extern from "vm.h" nogil:
     enum:
         FT_N_MAP, FT_N_OPS, FT_BLOCK, FT_WHOLE, FT_MAX_DIMS
         FT_K_SPLAT, FT_K_CAST, FT_K_SINCOS
-        FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM
+        FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM, FT_STEP_CODE, FT_STEP_STREAM, FT_STREAMS
         FT_I_SCALARS, FT_I_RUN, FT_I_COPY, FT_I_ZERO
         FT_W_END, FT_W_D, FT_W_A, FT_W_B, FT_W_C, FT_W_Y, FT_W_CONSTANT
     enum:
@@ -60,6 +60,7 @@ cdef extern from "vm.h" nogil:
     ctypedef void (*ft_kernel)(ssize_t, void *, const void *, const void *, const void *) noexcept nogil
     ctypedef struct ft_step:
         ft_kernel kernel
+        void *code
         char *at[4]
         int32_t step[4]
         int32_t kind, view, rows
