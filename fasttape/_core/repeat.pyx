@@ -145,17 +145,58 @@ cdef bint trim(Sequence *s, Repeat *r) noexcept nogil:
     return True
 
 
+cdef int64_t best_start(Place *body, int64_t start, int64_t period) except -1 nogil:
+    """Where in the body an iteration had best begin, so that few values pass from one to the next: the Python
+    loop's own beginning, mostly."""
+    cdef int32_t *crossing = <int32_t *>allocate((period + 1) * sizeof(int32_t))
+    cdef int64_t p, from_, best = 0, now = 0, least
+    cdef int k
+    cdef Ref *a
+    if crossing == NULL:
+        with gil:
+            raise MemoryError
+    memset(crossing, 0, (period + 1) * sizeof(int32_t))
+    for p in range(period):
+        for k in range(3):
+            a = &body[p].a[k]
+            if a.kind == REF_SEQ and a.stride == period and start + p - period < a.base < start + p:
+                from_ = a.base - start          # a boundary at from_ + 1 ... p lies between
+                if from_ >= 0:
+                    crossing[from_ + 1] += 1
+                    crossing[p + 1] -= 1
+                else:
+                    crossing[0] += 1
+                    crossing[p + 1] -= 1
+                    crossing[from_ + period + 1] += 1
+                    crossing[period] -= 1
+    least = period * 4
+    for p in range(period):
+        now += crossing[p]
+        if now < least:
+            least = now
+            best = p
+    free(crossing)
+    return best
+
+
 cdef int64_t accept(Tape tape, Sequence *s, int64_t start, int64_t period, int64_t count) except -1 nogil:
     """Enter the loop whose first of `count` iterations begins at `start`, as far as it is one. Returns its end, or
     `start` where it is none."""
     cdef Repeat *r
+    cdef int64_t begin = start, shift
     resize(<void **>&s.place, &s.cap_place, s.n_place + period, sizeof(Place))
     count = iterations(tape, s, start, period, count, s.place + s.n_place)
     if count < FEWEST:
         return start
+    shift = best_start(s.place + s.n_place, start, period)
+    if shift:
+        begin += shift
+        count = iterations(tape, s, begin, period, count - 1, s.place + s.n_place)
+        if count < FEWEST:
+            return start
     resize(<void **>&s.repeat, &s.cap_repeat, s.n_repeat + 1, sizeof(Repeat))
     r = s.repeat + s.n_repeat
-    r.start = start
+    r.start = begin
     r.period = period
     r.count = count
     r.place = s.n_place

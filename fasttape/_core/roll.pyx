@@ -40,7 +40,8 @@ cdef class Roller:
     cdef int32_t *repeat_of         # place in the sequence -> its repeat, or -1
     cdef uint8_t *fate              # by place of a body
     cdef uint8_t *used
-    cdef int32_t *lanes             # the array of a place's values in all iterations
+    cdef int32_t *lanes             # the array of a place's values in all iterations, in their order
+    cdef uint8_t *turned            # by repeat: its arrays lie in memory from the last iteration to the first
     cdef int32_t *final             # its value in the last one
 
     def __dealloc__(self):
@@ -49,6 +50,7 @@ cdef class Roller:
         free(self.fate)
         free(self.used)
         free(self.lanes)
+        free(self.turned)
         free(self.final)
         free(self.s.node)
         free(self.s.at)
@@ -105,6 +107,12 @@ cdef class Roller:
         offset += first * strides[0]
         stride = step * strides[0]
         return region(self.new, node, 1, &count, &stride, offset)
+
+    cdef int32_t turn(self, Repeat *r, int32_t node) except -1:
+        """The lanes of an array from the last to the first, where the repeat wants them so."""
+        if not self.turned[r - self.s.repeat] or shape_of(self.new, node) == 0:
+            return node
+        return self.part_of(node, r.count - 1, -1, r.count)
 
     cdef int32_t lanes_of(self, Repeat *r, Ref *a) except -1:
         """What an operand is in all iterations: an array of lanes, or a number."""
@@ -197,10 +205,11 @@ cdef class Roller:
         cdef int32_t shape = 0
         nodes[0] = nodes[1] = nodes[2] = 0
         for k in range(arity):
-            nodes[k] = self.operand(r, p, k)
+            nodes[k] = self.turn(r, self.operand(r, p, k))
             if shape_of(self.new, nodes[k]):
                 shape = shape_of(self.new, nodes[k])
-        self.lanes[r.place + p] = emit(self.new, e.op, e.dtype, e.flags & FT_ACTIVE, shape, nodes[0], nodes[1], nodes[2])
+        self.lanes[r.place + p] = self.turn(r, emit(self.new, e.op, e.dtype, e.flags & FT_ACTIVE, shape, nodes[0],
+                                                    nodes[1], nodes[2]))
         return 0
 
     cdef int emit_loop(self, Repeat *r) except -1:
@@ -255,15 +264,20 @@ cdef class Roller:
     cdef int emit_links(self, Repeat *r, list links) except -1:
         """Elements added to: regions, in an order in which each element gets its summands as before."""
         cdef Place *place
-        cdef int64_t p
+        cdef int64_t p, step, first
         cdef int32_t c, v, view, shape
         place = self.s.place + r.place + <int64_t>links[0]
         c = self.node(self.s.node[place.a[0].base] if place.a[0].kind == REF_SEQ else <int32_t>place.a[0].base)
         shape = shape_of(self.new, c)
         for p in self.in_order(r, links):
             place = self.s.place + r.place + p
-            v = spread(self.new, self.operand(r, p, 1), intern_shape(self.new, 1, &r.count))
-            view = intern_view(self.new, shape, 1, &r.count, &place.aux_stride, place.aux)
+            v = spread(self.new, self.turn(r, self.operand(r, p, 1)), intern_shape(self.new, 1, &r.count))
+            step = place.aux_stride
+            first = place.aux
+            if self.turned[r - self.s.repeat]:
+                first += (r.count - 1) * step
+                step = -step
+            view = intern_view(self.new, shape, 1, &r.count, &step, first)
             c = emit(self.new, OP_add_region, self.new.t.entry[c].dtype, 0, shape, c, v, view)
         p = links[len(links) - 1]
         self.final[r.place + p] = c
@@ -353,9 +367,25 @@ cdef class Roller:
                 return False
         return True
 
+    cdef bint runs_down(self, Repeat *r) noexcept:
+        """More of what the repeat reads and writes lies from high to low than the other way."""
+        cdef int64_t p, up = 0, step
+        cdef int k
+        cdef Ref *a
+        for p in range(r.period):
+            step = self.s.place[r.place + p].aux_stride
+            up += (step > 0) - (step < 0)
+            for k in range(3):
+                a = &self.s.place[r.place + p].a[k]
+                if a.kind == REF_SEQ and a.stride != 0 and not own(r, a):
+                    step = -a.stride if self.turned[self.repeat_of[a.base]] else a.stride
+                    up += (step > 0) - (step < 0)
+        return up < 0
+
     cdef int emit_repeat(self, Repeat *r, list links) except -1:
         cdef int64_t p
         cdef bint ordered = False
+        self.turned[r - self.s.repeat] = self.runs_down(r)
         for p in range(r.period):
             if self.fate[r.place + p] == ELEMENT:
                 self.emit_element(r, p)
@@ -526,10 +556,12 @@ cdef class Roller:
         self.fate = <uint8_t *>allocate(k)
         self.used = <uint8_t *>allocate(k)
         self.lanes = <int32_t *>allocate(k * sizeof(int32_t))
+        self.turned = <uint8_t *>allocate(self.s.n_repeat + 1)
         self.final = <int32_t *>allocate(k * sizeof(int32_t))
-        if self.fate == NULL or self.used == NULL or self.lanes == NULL or self.final == NULL:
+        if self.fate == NULL or self.used == NULL or self.lanes == NULL or self.turned == NULL or self.final == NULL:
             raise MemoryError
         memset(self.used, 0, k)
+        memset(self.turned, 0, self.s.n_repeat + 1)
         memset(self.lanes, 0xff, k * sizeof(int32_t))
         memset(self.final, 0xff, k * sizeof(int32_t))
         for i in range(first, top + 1):
