@@ -63,6 +63,8 @@ cdef int change_in_place(Tape tape, Plan *plan, int32_t i) except -1 nogil:
     cdef ft_instr *ins
     close_run(tape, plan, i)
     e = tape.t.entry + i
+    if e.flags & tape.t.entry[a].flags & FT_FIXED and tape.t.val[a].p == tape.t.val[i].p:
+        return 0
     if tape.t.entry[a].op != OP_view and tape.t.entry[a].flags & FT_OWNED and \
             not tape.t.entry[a].flags & FT_DONE and tape.t.last[a] == i and not e.flags & FT_FIXED \
             and (e.op == OP_add_at or e.op == OP_set_at or root_of(tape, e.b) != a):

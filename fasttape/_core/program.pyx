@@ -86,6 +86,7 @@ cdef int find_fields(State s) except -1:
     cdef ssize_t size
     cdef int j
     cdef int64_t k, n = len(s.homes)
+    cdef list held = [k for k in range(tape.t.n) if tape.t.entry[k].flags & FT_FIXED]
     resize(<void **>&s.moves, &s.cap_moves, n + 1, 1)
     resize(<void **>&s.first, &s.cap_first, n + 1, sizeof(int64_t))
     s.first[0] = 0
@@ -102,6 +103,8 @@ cdef int find_fields(State s) except -1:
             if tape.n_step:
                 for j in range(4):
                     note_fields(s, lo, size, &tape.step.at[j], tape.n_step, sizeof(ft_step))
+            for i in held:
+                note_fields(s, lo, size, <char **>&tape.t.val[<int64_t>i].p, 1, 0)
         s.first[k + 1] = s.n_field
     return 0
 
@@ -155,6 +158,8 @@ cdef class Program:
         for k in range(n):
             nodes[k] = self.outputs[k]
         first = mark_needs(tape, nodes, n, &top)
+        for k in range(n):
+            keep_in_place(tape, nodes[k])
         with nogil:
             build(tape, &plan, first, top)
         if tape.codes is not None and not finish_codes(tape):
@@ -185,6 +190,15 @@ cdef class Program:
             raise GuardError(f"fasttape: this program took the path on which the value at {file}:{line} is {seen!r}; "
                              f"with these arguments it is not. Use compile, which traces the other path too")
         return out
+
+    def plan(self):
+        from fasttape._core import vm
+        names = vm.names() + ["SCALARS", "RUN", "COPY", "ZERO"]
+        cdef State s = self.states[0]
+        t = s.tape
+        return [(names[t.instr[i].op], t.instr[i].node, t.instr[i].lo, t.instr[i].hi, t.instr[i].n,
+                 [(t.step[k].kind, t.step[k].view) for k in range(t.instr[i].lo, t.instr[i].hi)] if names[t.instr[i].op] == "RUN" else 0)
+                for i in range(t.n_instr)]
 
     def dump(self):
         from fasttape._core import vm
@@ -266,6 +280,22 @@ cdef bint same(object a, object b):
     if isinstance(a, np.ndarray):
         return a.shape == b.shape and a.tobytes() == b.tobytes()
     return a == b or (a != a and b != b)
+
+
+cdef int keep_in_place(Tape tape, int32_t node) noexcept:
+    """Let what is changed step by step into an output lie, from its first step on, where the output does."""
+    cdef ft_entry *e = tape.t.entry + node
+    cdef ft_entry *a
+    while e.flags & FT_FIXED and e.op in (OP_add_at, OP_set_at, OP_add_region, OP_update):
+        a = tape.t.entry + e.a
+        if a.op == OP_view or not a.flags & FT_NEED or a.flags & FT_FIXED or tape.t.last[e.a] != node \
+                or (e.op != OP_add_at and e.op != OP_set_at and root_of(tape, e.b) == e.a):
+            break
+        a.flags |= FT_FIXED
+        tape.t.val[e.a].p = tape.t.val[node].p
+        node = e.a
+        e = a
+    return 0
 
 
 cdef cnp.ndarray new_array(Tape tape, int32_t node):

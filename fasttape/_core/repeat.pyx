@@ -114,6 +114,51 @@ cdef void bound(Ref *a, int64_t first, int64_t end, int64_t *lo, int64_t *hi) no
         hi[0] = min(hi[0], (a.base - first) // -a.stride + 1)
 
 
+cdef void shorten(Sequence *s, Repeat *r, int64_t lo, int64_t hi) noexcept nogil:
+    """Keep the iterations [lo, hi) of a loop."""
+    cdef int64_t p
+    cdef int k
+    r.start += lo * r.period
+    r.count = hi - lo
+    for p in range(r.period):
+        s.place[r.place + p].aux += lo * s.place[r.place + p].aux_stride
+        for k in range(3):
+            s.place[r.place + p].a[k].base += lo * s.place[r.place + p].a[k].stride
+
+
+cdef int align(Sequence *s) except -1 nogil:
+    """Shorten each loop to the iterations that later loops read, where they read all but a few: lanes of one are
+    then lanes of the other."""
+    cdef int64_t *lo = <int64_t *>allocate((s.n_repeat + 1) * 16)
+    cdef int64_t *hi = lo + s.n_repeat
+    cdef int64_t j, p, first, last
+    cdef int k
+    cdef Ref *a
+    cdef Repeat *r
+    cdef Repeat *other
+    if lo == NULL:
+        with gil:
+            raise MemoryError
+    for j in range(s.n_repeat):
+        lo[j] = s.repeat[j].count
+        hi[j] = 0
+    for j in range(s.n_repeat - 1, -1, -1):
+        r = s.repeat + j
+        if hi[j] - lo[j] >= FEWEST and lo[j] <= MOST_DELAYED and r.count - hi[j] <= MOST_DELAYED:
+            shorten(s, r, lo[j], hi[j])
+        for p in range(r.period):
+            for k in range(3):
+                a = &s.place[r.place + p].a[k]
+                if a.kind == REF_SEQ and a.stride != 0 and not own(r, a):
+                    other = repeat_at(s, a.base)
+                    first = (a.base - other.start) // other.period
+                    last = (a.base + (r.count - 1) * a.stride - other.start) // other.period
+                    lo[other - s.repeat] = min(lo[other - s.repeat], first, last)
+                    hi[other - s.repeat] = max(hi[other - s.repeat], first + 1, last + 1)
+    free(lo)
+    return 0
+
+
 cdef bint trim(Sequence *s, Repeat *r) noexcept nogil:
     """Shorten the loop until what it reads of other loops lies within one each. False where no loop is left."""
     cdef int64_t p, q, lo = 0, hi = r.count, end = r.start + r.period * r.count
@@ -136,12 +181,7 @@ cdef bint trim(Sequence *s, Repeat *r) noexcept nogil:
             bound(a, other.start, other.start + other.period * other.count, &lo, &hi)
     if hi - lo < FEWEST:
         return False
-    r.start += lo * r.period
-    r.count = hi - lo
-    for p in range(r.period):
-        s.place[r.place + p].aux += lo * s.place[r.place + p].aux_stride
-        for k in range(3):
-            s.place[r.place + p].a[k].base += lo * s.place[r.place + p].a[k].stride
+    shorten(s, r, lo, hi)
     return True
 
 
@@ -262,4 +302,4 @@ cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
                 q += 1
     finally:
         free(slot)
-    return 0
+    return align(s)

@@ -41,6 +41,7 @@ cdef class Roller:
     cdef uint8_t *fate              # by place of a body
     cdef uint8_t *used
     cdef int32_t *lanes             # the array of a place's values in all iterations, in their order
+    cdef uint8_t *emitted           # by repeat: its lanes are there
     cdef uint8_t *turned            # by repeat: its arrays lie in memory from the last iteration to the first
     cdef int32_t *final             # its value in the last one
 
@@ -51,6 +52,7 @@ cdef class Roller:
         free(self.used)
         free(self.lanes)
         free(self.turned)
+        free(self.emitted)
         free(self.final)
         free(self.s.node)
         free(self.s.at)
@@ -382,9 +384,10 @@ cdef class Roller:
                     up += (step > 0) - (step < 0)
         return up < 0
 
-    cdef int emit_repeat(self, Repeat *r, list links) except -1:
+    cdef int emit_apart(self, Repeat *r) except -1:
+        """What a repeat computes in lanes."""
         cdef int64_t p
-        cdef bint ordered = False
+        self.emitted[r - self.s.repeat] = True
         self.turned[r - self.s.repeat] = self.runs_down(r)
         for p in range(r.period):
             if self.fate[r.place + p] == ELEMENT:
@@ -392,13 +395,53 @@ cdef class Roller:
         for p in range(r.period):
             if self.fate[r.place + p] == LANES:
                 self.emit_lanes(r, p)
-            elif self.fate[r.place + p] == IN_ORDER:
-                ordered = True
         for p in range(r.period):
             if self.fate[r.place + p] == LATE_LANES:
                 self.emit_lanes(r, p)
-        if ordered:
-            self.emit_loop(r)
+        return 0
+
+    cdef bint is_there(self, int32_t o) noexcept:
+        return self.to[o] >= 0 or self.old.t.entry[o].op == OP_constant
+
+    cdef bint can_go_first(self, Repeat *r) noexcept:
+        """All that the lanes of a repeat depend on is there already."""
+        cdef int64_t p
+        cdef int k
+        cdef Ref *a
+        for p in range(r.period):
+            if self.fate[r.place + p] == LINK:
+                continue
+            if self.fate[r.place + p] == IN_ORDER or self.fate[r.place + p] == LATE_LANES:
+                return False
+            for k in range(operands_of(self.old, self.s.node[r.start + p])):
+                a = &self.s.place[r.place + p].a[k]
+                if a.kind == REF_NODE and not self.is_there(<int32_t>a.base):
+                    return False
+                if a.kind != REF_SEQ or own(r, a):
+                    continue
+                if self.repeat_of[a.base] < 0 or not self.emitted[self.repeat_of[a.base]]:
+                    if a.stride != 0 or not self.is_there(self.s.node[a.base]):
+                        return False
+                elif self.lanes[self.s.repeat[self.repeat_of[a.base]].place
+                                + within(self.s.repeat + self.repeat_of[a.base], a.base)] < 0:
+                    return False
+        return True
+
+    cdef int emit_repeat(self, int64_t k, list links) except -1:
+        """A repeat, its lanes first; before what is computed in order go the lanes of those after it that can, so
+        that they are of one run."""
+        cdef Repeat *r = self.s.repeat + k
+        cdef int64_t p, j = k + 1
+        if not self.emitted[k]:
+            self.emit_apart(r)
+        while j < self.s.n_repeat and self.s.repeat[j].count == r.count and not self.emitted[j] \
+                and self.repeat_of[self.s.repeat[j].start] == j and self.can_go_first(self.s.repeat + j):
+            self.emit_apart(self.s.repeat + j)
+            j += 1
+        for p in range(r.period):
+            if self.fate[r.place + p] == IN_ORDER:
+                self.emit_loop(r)
+                break
         if links:
             self.emit_links(r, links)
         return 0
@@ -557,11 +600,14 @@ cdef class Roller:
         self.used = <uint8_t *>allocate(k)
         self.lanes = <int32_t *>allocate(k * sizeof(int32_t))
         self.turned = <uint8_t *>allocate(self.s.n_repeat + 1)
+        self.emitted = <uint8_t *>allocate(self.s.n_repeat + 1)
         self.final = <int32_t *>allocate(k * sizeof(int32_t))
-        if self.fate == NULL or self.used == NULL or self.lanes == NULL or self.turned == NULL or self.final == NULL:
+        if self.fate == NULL or self.used == NULL or self.lanes == NULL or self.turned == NULL or self.emitted == NULL \
+                or self.final == NULL:
             raise MemoryError
         memset(self.used, 0, k)
         memset(self.turned, 0, self.s.n_repeat + 1)
+        memset(self.emitted, 0, self.s.n_repeat + 1)
         memset(self.lanes, 0xff, k * sizeof(int32_t))
         memset(self.final, 0xff, k * sizeof(int32_t))
         for i in range(first, top + 1):
@@ -589,7 +635,7 @@ cdef class Roller:
             if q >= 0 and self.repeat_of[q] >= 0:
                 r = self.s.repeat + self.repeat_of[q]
                 if q == r.start:
-                    self.emit_repeat(r, links[self.repeat_of[q]])
+                    self.emit_repeat(self.repeat_of[q], links[self.repeat_of[q]])
             else:
                 self.to[i] = self.move(i)
         for k in range(n):
