@@ -180,6 +180,7 @@ static void read_backward(body *b) {
         value *from = b->value + v;
         if (from->next == NEVER && !is_constant(b, v)) live++;
         from->next = b->n_op;
+        from->uses++;
         if (from->carry < 0 && v != l->n_constant + j) from->carry = j;
     }
     b->live = live;
