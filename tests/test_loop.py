@@ -258,7 +258,7 @@ def test_streams_that_overlap_are_as_written():
 
 @needs_code
 def test_the_system_may_refuse():
-    body = Body(3, n_op=30)
+    body = Body(3, n_op=2000)
     k, refused, out_of_memory = 1, 0, 0
     while True:
         loop.rig_allocation(k)
@@ -280,6 +280,19 @@ def test_code_can_be_turned_off():
     done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, timeout=60,
                           env={**os.environ, "FASTTAPE_NO_CODE": "1"})
     assert done.stdout.strip() == "['interpreted'] None", done.stderr
+
+
+@needs_code
+@pytest.mark.parametrize("isa", vm.available())
+def test_code_calls_the_functions_of_the_instruction_set(isa):
+    before = vm.isa()
+    try:
+        vm.use(isa)
+        for seed in range(5000, 5050):
+            body = Body(seed, names=list(ARITY))
+            same(body.run("sequential"), body.run("interpreted"), body)
+    finally:
+        vm.use(before)
 
 
 BAD = {
