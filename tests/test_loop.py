@@ -236,6 +236,23 @@ def test_all_values_alive_at_once():
 
 
 @needs_code
+@pytest.mark.parametrize("name", ["share", "maximum", "where", "add_scaled", "scale_both", "copysign"])
+def test_operands_that_are_constants_leave_registers_to_work_in(name):
+    constants = [0.5 * k for k in range(40)]
+    for n in range(2, 40):
+        ops = [("add", False, k, 40 + k - 1 if k else 39) for k in range(n)] + [("add", False, k, 39 + n) for k in range(n)]
+        ops.append((name, False, *[1, 0, 2][:ARITY[name]]))
+        ops.append(("add", False, 40 + len(ops) - 1, 40 + len(ops) - 2))
+        x = [np.zeros(9), np.zeros(9)]
+        ops.append(("store", False, 0, 40 + len(ops) - 1))
+        for y, how in zip(x, ("interpreted", "sequential")):
+            loop.run(ops, constants, [], [(y, 0)], [8], (0, 9), [], how)
+        np.testing.assert_array_equal(*x)
+        assert loop.run(ops, constants, [], [(x[1], 0)], [8], (0, 9), [], "vector") is not None
+        np.testing.assert_array_equal(*x)
+
+
+@needs_code
 def test_parallel_copies():
     for n in (2, 3, 9, 10, 11, 25):
         for shift in (1, n - 1, 2):

@@ -149,10 +149,10 @@ def run(ops, constants, next, streams, strides, span, carry, how, repeat=1):
     cdef ft_loop_fn function
     cdef Code made
     streams = list(streams)
-    for array, offset in streams:
+    for array, _offset in streams:
         if not isinstance(array, np.ndarray) or array.dtype not in (np.float64, np.float32):
             raise TypeError("a stream is an array of float64 or float32")
-    cdef Body body = Body(ops, constants, next, strides, [array.dtype == np.float32 for array, offset in streams])
+    cdef Body body = Body(ops, constants, next, strides, [array.dtype == np.float32 for array, _offset in streams])
     if len(carry) != len(next):
         raise ValueError(f"{len(carry)} carries, but {len(next)} that come next")
     check_streams(body, streams, start, stop)
