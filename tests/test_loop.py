@@ -51,7 +51,8 @@ class Body:
         size = np.dtype(dtype).itemsize
         stride = int(self.r.choice([0, 1] if item_strides else [0, 1, 1, 1, 2, -1, -3, 17, 40]))
         at = [i * stride for i in (self.start, self.start + max(n, 1) - 1)]
-        array = np.array([self.number() for _ in range(max(at) - min(at) + 1)]).astype(dtype)
+        with np.errstate(over="ignore"):
+            array = np.array([self.number() for _ in range(max(at) - min(at) + 1)]).astype(dtype)
         self.streams.append((array, -min(at) * size))
         self.strides.append(stride * size)
 

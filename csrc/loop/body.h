@@ -75,7 +75,9 @@ static double own_constant(int k) {
 
 static int is_constant(const body *b, int32_t v) { return v < b->loop->n_constant || v >= b->own; }
 
-static double constant(const body *b, int32_t v) { return v < b->own ? b->loop->constant[v] : own_constant(v - b->own); }
+static double constant(const body *b, int32_t v) {
+    return v < b->own ? b->loop->constant[v] : own_constant(v - b->own);
+}
 
 static int is_nonzero(const body *b, int32_t v) { return is_constant(b, v) && constant(b, v) != 0; }
 
