@@ -75,7 +75,9 @@ static double own_constant(int k) {
 
 static int is_constant(const body *b, int32_t v) { return v < b->loop->n_constant || v >= b->own; }
 
-static double constant(const body *b, int32_t v) { return v < b->own ? b->loop->constant[v] : own_constant(v - b->own); }
+static double constant(const body *b, int32_t v) {
+    return v < b->own ? b->loop->constant[v] : own_constant(v - b->own);
+}
 
 static int is_nonzero(const body *b, int32_t v) { return is_constant(b, v) && constant(b, v) != 0; }
 
@@ -180,6 +182,7 @@ static void read_backward(body *b) {
         value *from = b->value + v;
         if (from->next == NEVER && !is_constant(b, v)) live++;
         from->next = b->n_op;
+        from->uses++;
         if (from->carry < 0 && v != l->n_constant + j) from->carry = j;
     }
     b->live = live;

@@ -147,7 +147,7 @@ static void hoist(emitter *e) {
 /* Where registers are left over, they hold the most used invariants through the loop. */
 static void pin(emitter *e) {
     int32_t best[32];
-    int room = e->n_register - e->b.live - 4, n = 0;
+    int room = e->n_register - e->b.live - SPARE, n = 0;
     if (e->b.n_call || room <= 0) return;
     for (int32_t v = 0; v < e->b.n_value; v++) {
         const value *y = e->b.value + v;
@@ -179,6 +179,7 @@ static void choose_carries(emitter *e) {
         int r = e->n_register - left--;
         e->carry_register[j] = y->reg = (int8_t)r;
         e->holder[r] = l->n_constant + j;
+        e->when[r] = y->next;
         e->free &= ~(1u << r);
         e->kept |= 1u << r;
     }
@@ -273,7 +274,7 @@ static int64_t write_function(emitter *e, int64_t remainder) {
     if (x->failed) return FT_CODE_NO_MEMORY;
     int64_t size = ((int64_t)e->n_slot * e->width + 64 + TOUCHED - 1) / TOUCHED * TOUCHED;
     memcpy(x->code->bytes + frame, &size, 8);
-    return size > MOST_FRAME ? FT_NO_CODE : start;
+    return size > MOST_FRAME || e->stuck ? FT_NO_CODE : start;
 }
 
 static int can_be_vector(const body *b) {

@@ -7,6 +7,7 @@
 
 enum { NOWHERE = -1 };          /* places: >= 0 slots of the frame, <= -2 what the caller calls carry[-2 - place] */
 enum { NOBODY = -1 };
+enum { SPARE = 8 };             /* no op needs more registers at once: two operands, five temporaries, a result */
 
 typedef struct {                /* where a stream's elements are */
     int8_t base;                /* the register that holds its pointer, or -1 */
@@ -22,6 +23,7 @@ typedef struct {
     int lanes, width, length;   /* width in bytes; length as x86_simd's */
     int n_register;
     int32_t holder[32];
+    int32_t when[32];           /* the next use of what is held */
     uint32_t free, locked, pinned, temporary;
     uint32_t kept;              /* the registers that hold carries when an iteration begins */
     int8_t *carry_register;     /* -1: its place is the caller's array */
@@ -30,14 +32,11 @@ typedef struct {
     int64_t pool;               /* where the constants are */
     stream_access *stream;
     const step *now;
+    int stuck;                  /* an op needs more registers than there are */
     int n_mask;                 /* of this op: mask registers taken */
 } emitter;
 
-static int lowest(uint32_t bits) {
-    int k = 0;
-    while (!(bits & 1)) bits >>= 1, k++;
-    return k;
-}
+static int lowest(uint32_t bits) { return __builtin_ctz(bits); }
 
 static x86_rm slot_at(const emitter *e, int32_t slot) { return x86_at(RSP, slot * e->width); }
 
@@ -108,13 +107,17 @@ static int take(emitter *e, int wish) {
     else if (e->free & ~e->kept) r = lowest(e->free & ~e->kept);
     else if (e->free) r = lowest(e->free);
     else {
-        int32_t furthest = -1;
-        r = -1;
+        int64_t furthest = -1;                  /* next use and register in one number: no branch to mispredict */
+        uint32_t fixed = e->locked | e->pinned;
         for (int k = 0; k < e->n_register; k++) {
-            if ((e->locked | e->pinned) >> k & 1) continue;
-            int32_t next = e->b.value[e->holder[k]].next;
-            if (next > furthest) furthest = next, r = k;
+            int64_t next = fixed >> k & 1 ? -1 : (int64_t)e->when[k] << 5 | k;
+            furthest = next > furthest ? next : furthest;
         }
+        if (furthest < 0) {                     /* SPARE says that this cannot be */
+            e->stuck = 1;
+            return 0;
+        }
+        r = (int)(furthest & 31);
         spill(e, e->holder[r]);
         leave(e, r);
     }
@@ -128,6 +131,7 @@ static void bind(emitter *e, int r, int32_t v) {
     e->holder[r] = v;
     e->temporary &= ~(1u << r);
     e->b.value[v].reg = (int8_t)r;
+    e->when[r] = e->b.value[v].next;
 }
 
 static int in_register(emitter *e, int32_t v) {
@@ -162,6 +166,7 @@ static void retire(emitter *e) {
     for (int i = 0; i < e->now->arity; i++) {
         value *y = e->b.value + e->now->v[i];
         y->next = e->now->after[i];
+        if (y->reg >= 0) e->when[y->reg] = y->next;
     }
     for (int i = 0; i < e->now->arity; i++) {
         value *y = e->b.value + e->now->v[i];

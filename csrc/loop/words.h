@@ -15,12 +15,14 @@ static void logic(emitter *e, int opcode, int y, int a, x86_rm b) {
     x86_simd(&e->x, PP_66, MAP_0F, 1, e->length, opcode, y, a, b, e->width, 0);
 }
 
+enum { ALL = -1 };              /* no mask */
+
 static int compare(emitter *e, int a, x86_rm b, int predicate, int within) {
     int mask = e->x.evex ? ++e->n_mask : take(e, -1);
-    if (e->x.evex) e->x.mask = within;
+    if (e->x.evex && within != ALL) e->x.mask = within;
     x86_simd(&e->x, e->lanes == 1 ? PP_F2 : PP_66, MAP_0F, 1, e->length, 0xc2, mask, a, b, e->width, 1);
     x86_byte(&e->x, predicate);
-    if (!e->x.evex && within) logic(e, AND, mask, mask, x86_reg(within));
+    if (!e->x.evex && within != ALL) logic(e, AND, mask, mask, x86_reg(within));
     return mask;
 }
 
@@ -179,7 +181,7 @@ static int write_round(emitter *e, int32_t v, int mode) {
 
 static int write_truth(emitter *e, int32_t v, int32_t a, int32_t b, int predicate) {
     int first = in_register(e, a);
-    int mask = compare(e, first, anywhere(e, b, 0), predicate, 0);
+    int mask = compare(e, first, anywhere(e, b, 0), predicate, ALL);
     retire(e);
     int y = define(e, v);
     keep(e, y, mask, own(e, K_ONE));
@@ -189,8 +191,8 @@ static int write_truth(emitter *e, int32_t v, int32_t a, int32_t b, int predicat
 static int write_both(emitter *e, int32_t v, int either) {
     const int32_t *of = e->now->v;
     int a = in_register(e, of[0]), b = in_register(e, of[1]);
-    int mask = compare(e, a, own(e, K_ZERO), NOT_EQUAL, 0);
-    int other = compare(e, b, own(e, K_ZERO), NOT_EQUAL, either ? 0 : mask);
+    int mask = compare(e, a, own(e, K_ZERO), NOT_EQUAL, ALL);
+    int other = compare(e, b, own(e, K_ZERO), NOT_EQUAL, either ? ALL : mask);
     if (either && !e->x.evex) logic(e, OR, other, other, x86_reg(mask));
     retire(e);
     int y = define(e, v);
@@ -206,7 +208,7 @@ static int write_scale(emitter *e, int32_t v, int opcode, int both) {
     const int32_t *of = e->now->v;
     int a = in_register(e, of[0]);
     x86_rm b = both ? x86_reg(in_register(e, of[1])) : anywhere(e, of[1], 0);
-    int mask = compare(e, a, own(e, K_ZERO), NOT_EQUAL, 0);
+    int mask = compare(e, a, own(e, K_ZERO), NOT_EQUAL, ALL);
     if (both) mask = compare(e, b.reg, own(e, K_ZERO), NOT_EQUAL, mask);
     retire(e);
     int y = define(e, v);
@@ -227,7 +229,7 @@ static int write_add_scaled(emitter *e, int32_t v) {
     }
     int product = take(e, -1);
     if (is_nonzero(&e->b, of[0])) arithmetic(e, MULTIPLY, product, a, b);
-    else arithmetic_kept(e, MULTIPLY, product, compare(e, a, own(e, K_ZERO), NOT_EQUAL, 0), a, b);
+    else arithmetic_kept(e, MULTIPLY, product, compare(e, a, own(e, K_ZERO), NOT_EQUAL, ALL), a, b);
     retire(e);
     int y = define(e, v);
     arithmetic(e, ADD, y, product, c);
@@ -240,7 +242,7 @@ static int write_larger(emitter *e, int32_t v, int opcode) {
     if (is_constant(&e->b, b) && constant(&e->b, b) == constant(&e->b, b)) return write_plain(e, v, opcode, b, a);
     if (is_nonzero(&e->b, a) && constant(&e->b, a) == constant(&e->b, a)) return write_plain(e, v, opcode, a, b);
     int first = in_register(e, a), second = in_register(e, b);
-    int mask = compare(e, second, x86_reg(second), UNORDERED, 0), larger = take(e, -1);
+    int mask = compare(e, second, x86_reg(second), UNORDERED, ALL), larger = take(e, -1);
     arithmetic(e, opcode, larger, second, x86_reg(first));
     retire(e);
     int y = define(e, v);
@@ -254,14 +256,14 @@ static int write_where(emitter *e, int32_t v) {
     if (is_zero(e, of[2]) || is_zero(e, of[1])) {
         int swapped = !is_zero(e, of[2]);
         x86_rm b = anywhere(e, of[1 + swapped], 1);
-        int mask = compare(e, a, own(e, K_ZERO), swapped ? EQUAL : NOT_EQUAL, 0);
+        int mask = compare(e, a, own(e, K_ZERO), swapped ? EQUAL : NOT_EQUAL, ALL);
         retire(e);
         y = define(e, v);
         keep(e, y, mask, b);
     } else {
         int c = in_register(e, of[2]);
         x86_rm b = anywhere(e, of[1], 1);
-        int mask = compare(e, a, own(e, K_ZERO), NOT_EQUAL, 0);
+        int mask = compare(e, a, own(e, K_ZERO), NOT_EQUAL, ALL);
         retire(e);
         y = define(e, v);
         pick(e, y, mask, b, c);
@@ -271,8 +273,8 @@ static int write_where(emitter *e, int32_t v) {
 
 static int write_share(emitter *e, int32_t v) {
     int a = in_register(e, e->now->v[0]), b = in_register(e, e->now->v[1]), t = take(e, -1), y;
-    int more = compare(e, a, x86_reg(b), GREATER_THAN, 0), tie = compare(e, a, x86_reg(b), EQUAL, 0);
-    int nan = compare(e, a, x86_reg(b), UNORDERED, 0);
+    int more = compare(e, a, x86_reg(b), GREATER_THAN, ALL), tie = compare(e, a, x86_reg(b), EQUAL, ALL);
+    int nan = compare(e, a, x86_reg(b), UNORDERED, ALL);
     keep(e, t, more, own(e, K_ONE));
     if (e->x.evex) {
         e->x.mask = tie;

@@ -1,5 +1,6 @@
 """Loop bodies as the rest of the core sees them: interpreted, or machine code where this machine has an emitter."""
 import os
+from time import perf_counter
 
 import numpy as np
 
@@ -147,16 +148,16 @@ def run(ops, constants, next, streams, strides, span, carry, how, repeat=1):
     `ops` has (name, round to float32, *operands) each, `streams` (array, byte offset) each, and `how` is
     "interpreted", "sequential", "vector" or "vector4". None: this body has no such code, or the system refuses it.
     """
-    cdef int64_t start = span[0], stop = span[1], at, i, times = repeat
+    cdef int64_t start = span[0], stop = span[1], at, _, times = repeat
     cdef double[::1] state = np.append(np.asarray(carry, np.float64), 0.0)
     cdef ft_code code
     cdef ft_loop_fn function
     cdef Code made
     streams = list(streams)
-    for array, _ in streams:
+    for array, _offset in streams:
         if not isinstance(array, np.ndarray) or array.dtype not in (np.float64, np.float32):
             raise TypeError("a stream is an array of float64 or float32")
-    cdef Body body = Body(ops, constants, next, strides, [array.dtype == np.float32 for array, _ in streams])
+    cdef Body body = Body(ops, constants, next, strides, [array.dtype == np.float32 for array, _offset in streams])
     if len(carry) != len(next):
         raise ValueError(f"{len(carry)} carries, but {len(next)} that come next")
     check_streams(body, streams, start, stop)
@@ -165,7 +166,7 @@ def run(ops, constants, next, streams, strides, span, carry, how, repeat=1):
     cdef char **pointer = <char **>&pointers[0]
     if how == "interpreted":
         with nogil:
-            for i in range(times):
+            for _ in range(times):
                 interpret(&body.loop, start, stop, pointer, &state[0], &values[0])
         return np.array(state[:len(next)])
     widths = {"sequential": 1, "vector": lanes, "vector4": 4}
@@ -185,19 +186,24 @@ def run(ops, constants, next, streams, strides, span, carry, how, repeat=1):
         return None
     function = made.at(at)
     with nogil:
-        for i in range(times):
+        for _ in range(times):
             function(start, stop, pointer, &state[0])
     return np.array(state[:len(next)])
 
 
-def code_of(ops, constants, next, strides, narrow, how="sequential"):
-    """The bytes of a body's machine code, to be read by a disassembler; None where there is none."""
+def code_of(ops, constants, next, strides, narrow, how="sequential", repeat=1):
+    """The bytes of a body's machine code, to be read by a disassembler, where it begins, and the seconds that each
+    of `repeat` emissions took; None where there is none."""
     cdef Body body = Body(ops, constants, next, strides, narrow)
     cdef ft_code code
     code.bytes, code.n, code.cap = NULL, 0, 0
     cdef int64_t at = -1
+    cdef int n = 1 if how == "sequential" else lanes if how == "vector" else 4
     try:
-        at = emit_lanes(&code, &body.loop, 1 if how == "sequential" else lanes if how == "vector" else 4)
-        return None if at < 0 else (code.bytes[:code.n], at)
+        begun = perf_counter()
+        for _ in range(repeat):
+            code.n = 0
+            at = emit_lanes(&code, &body.loop, n)
+        return None if at < 0 else (code.bytes[:code.n], at, (perf_counter() - begun) / repeat)
     finally:
         drop(&code)
