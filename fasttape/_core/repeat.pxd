@@ -8,14 +8,15 @@ cdef enum:
     REF_SEQ                         # a scalar, by its place in the sequence
     REF_NUMBER                      # a constant; `base` is the first one's node
     REF_NUMBERS                     # a constant of another value in each iteration
+    REF_ELEMENT                     # an element of the array `root`, by its place there
 
 cdef struct Ref:                    # what operand k of an entry of the body is, in iteration t: base + t * stride
     int64_t base, stride
-    int32_t kind
+    int32_t kind, root
 
 cdef struct Place:                  # one entry of the body
     Ref a[3]
-    int64_t aux, aux_stride         # of get and add_at: which element
+    int64_t aux, aux_stride         # of an add_at: which element
 
 cdef struct Repeat:                 # `count` times `period` entries of the sequence, from `start` on
     int64_t start, period, count

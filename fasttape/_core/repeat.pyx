@@ -25,9 +25,8 @@ cdef int operands_of(Tape tape, int32_t i) noexcept nogil:
 
 
 cdef inline uint32_t kind_of(Tape tape, int32_t i) noexcept nogil:
-    """What two entries must have in common to be alike; reading other arrays is another thing."""
-    cdef ft_entry *e = tape.t.entry + i
-    return e.op | <uint32_t>e.dtype << 8 | (<uint32_t>e.a << 12 if e.op == OP_get else 0)
+    """What two entries must have in common to be alike."""
+    return tape.t.entry[i].op | <uint32_t>tape.t.entry[i].dtype << 8
 
 
 cdef inline bint alike(Tape tape, Sequence *s, int64_t q, int64_t p) noexcept nogil:
@@ -36,12 +35,17 @@ cdef inline bint alike(Tape tape, Sequence *s, int64_t q, int64_t p) noexcept no
 
 cdef int refer(Tape tape, Sequence *s, int32_t node, Ref *r) noexcept nogil:
     r.stride = 0
+    r.root = -1
     if tape.t.entry[node].op == OP_constant:
         r.kind = REF_NUMBER
         r.base = node
     elif s.at[node] >= 0:
         r.kind = REF_SEQ
         r.base = s.at[node]
+    elif tape.t.entry[node].op == OP_get:
+        r.kind = REF_ELEMENT
+        r.root = tape.t.entry[node].a
+        r.base = tape.t.entry[node].aux
     else:
         r.kind = REF_NODE
         r.base = node
@@ -50,15 +54,15 @@ cdef int refer(Tape tape, Sequence *s, int32_t node, Ref *r) noexcept nogil:
 
 cdef bint follows(Tape tape, Ref *r, Ref *now, int64_t t) noexcept nogil:
     """Whether operand `now` of iteration t is what `r` says, or r can be made to say it."""
-    if now.kind == REF_NUMBER and r.kind >= REF_NUMBER:
+    if now.kind == REF_NUMBER and (r.kind == REF_NUMBER or r.kind == REF_NUMBERS):
         if now.base != r.base:
             r.kind = REF_NUMBERS
         return True
-    if now.kind != r.kind:
+    if now.kind != r.kind or now.root != r.root:
         return False
     if t == 1:
         r.stride = now.base - r.base
-        return r.stride == 0 or r.kind == REF_SEQ
+        return r.stride == 0 or r.kind != REF_NODE
     return now.base == r.base + t * r.stride
 
 
@@ -185,12 +189,33 @@ cdef bint trim(Sequence *s, Repeat *r) noexcept nogil:
     return True
 
 
-cdef int64_t best_start(Place *body, int64_t start, int64_t period) except -1 nogil:
-    """Where in the body an iteration had best begin, so that few values pass from one to the next: the Python
-    loop's own beginning, mostly."""
-    cdef int32_t *crossing = <int32_t *>allocate((period + 1) * sizeof(int32_t))
-    cdef int64_t p, from_, best = 0, now = 0, least
+cdef bint turn_at(Sequence *s, Place *place, int64_t period, Repeat **other, int64_t *iteration) noexcept nogil:
+    """Whether this entry of a body reads another iteration of another loop than those before it."""
     cdef int k
+    cdef int64_t t
+    cdef bint turned = False
+    cdef Ref *a
+    cdef Repeat *r
+    for k in range(3):
+        a = &place.a[k]
+        if a.kind == REF_SEQ and a.stride != 0 and a.stride != period:
+            r = repeat_at(s, a.base + FEWEST // 2 * a.stride)
+            if r != NULL and (other[0] == NULL or r == other[0]):
+                t = (a.base + FEWEST * r.period - r.start) // r.period
+                turned |= other[0] != NULL and t != iteration[0]
+                other[0] = r
+                iteration[0] = t
+    return turned
+
+
+cdef int64_t best_start(Sequence *s, Place *body, int64_t start, int64_t period) except -1 nogil:
+    """Where in the body an iteration had best begin, so that few values pass from one to the next, and so that what
+    it reads of another loop is of one iteration: the Python loop's own beginning, mostly."""
+    cdef int32_t *crossing = <int32_t *>allocate((period + 1) * sizeof(int32_t))
+    cdef int64_t p, from_, best = 0, now = 0, least, iteration = 0
+    cdef int k
+    cdef bint step
+    cdef Repeat *other = NULL
     cdef Ref *a
     if crossing == NULL:
         with gil:
@@ -212,7 +237,8 @@ cdef int64_t best_start(Place *body, int64_t start, int64_t period) except -1 no
     least = period * 4
     for p in range(period):
         now += crossing[p]
-        if now < least:
+        step = turn_at(s, body + p, period, &other, &iteration)
+        if now < least or (now == least and step):
             least = now
             best = p
     free(crossing)
@@ -223,15 +249,16 @@ cdef int64_t accept(Tape tape, Sequence *s, int64_t start, int64_t period, int64
     """Enter the loop whose first of `count` iterations begins at `start`, as far as it is one. Returns its end, or
     `start` where it is none."""
     cdef Repeat *r
-    cdef int64_t begin = start, shift
+    cdef int64_t begin = start, shift, most
     resize(<void **>&s.place, &s.cap_place, s.n_place + period, sizeof(Place))
-    count = iterations(tape, s, start, period, count, s.place + s.n_place)
+    most = count
+    count = iterations(tape, s, start, period, most, s.place + s.n_place)
     if count < FEWEST:
         return start
-    shift = best_start(s.place + s.n_place, start, period)
+    shift = best_start(s, s.place + s.n_place, start, period)
     if shift:
         begin += shift
-        count = iterations(tape, s, begin, period, count - 1, s.place + s.n_place)
+        count = iterations(tape, s, begin, period, most - 1, s.place + s.n_place)
         if count < FEWEST:
             return start
     resize(<void **>&s.repeat, &s.cap_repeat, s.n_repeat + 1, sizeof(Repeat))

@@ -25,7 +25,6 @@ cdef enum:                          # what becomes of a place of a body
     LANES                           # an array
     LATE_LANES                      # an array, after those
     IN_ORDER                        # in the loop
-    ELEMENT                         # a get, which is a view
     LINK                            # an add_at
 
 cdef enum:                          # how a place is used from outside its loop
@@ -36,6 +35,7 @@ cdef class Roller:
     """The old tape, the new one, and what is known of the way between them."""
     cdef Tape old, new
     cdef Sequence s
+    cdef dict taken                 # (array, place): the element as a number
     cdef int32_t *to                # old node -> new node
     cdef int32_t *repeat_of         # place in the sequence -> its repeat, or -1
     cdef uint8_t *fate              # by place of a body
@@ -73,6 +73,8 @@ cdef class Roller:
         e = self.old.t.entry[o]
         if e.op == OP_constant:
             y = constant(self.new, self.old.t.val[o].f, e.dtype)
+        elif e.op == OP_get and self.s.at[o] < 0:
+            y = self.take(self.node(e.a), e.aux)
         elif e.op == OP_view:
             y = emit(self.new, OP_view, e.dtype, e.flags & FT_ACTIVE, e.shape, self.node(e.a), 0, e.aux)
         else:                           # of a loop
@@ -124,6 +126,8 @@ cdef class Roller:
             return self.node(<int32_t>a.base)
         if a.kind == REF_NUMBERS:
             return -2                   # the caller knows which
+        if a.kind == REF_ELEMENT:
+            return self.elements(r, a)
         if a.stride == 0:
             return self.node(self.s.node[a.base])
         if own(r, a):
@@ -131,8 +135,6 @@ cdef class Roller:
             back = (r.start + p - a.base) // r.period
             if back == 0:
                 return self.lanes[r.place + p]
-            if self.fate[r.place + p] == ELEMENT:
-                return self.element_before(r, p, back)
             return self.delayed(r, self.lanes[r.place + p], a.base, back)
         other = self.s.repeat + self.repeat_of[a.base]
         t = (a.base - other.start) // other.period
@@ -141,13 +143,14 @@ cdef class Roller:
             return self.lanes[other.place + p]
         return self.part_of(self.lanes[other.place + p], t, a.stride // other.period, r.count)
 
-    cdef int32_t element_before(self, Repeat *r, int64_t p, int64_t back) except -1:
-        """The elements that a get took `back` iterations before: another view."""
-        cdef Place *place = self.s.place + r.place + p
-        cdef int32_t root = self.node(<int32_t>place.a[0].base)
-        if place.aux_stride == 0:
-            return self.take(root, place.aux)
-        return region(self.new, root, 1, &r.count, &place.aux_stride, place.aux - back * place.aux_stride)
+    cdef int32_t elements(self, Repeat *r, Ref *a) except -1:
+        """Elements of an array: a view of it, or one of them."""
+        cdef int32_t root = self.node(a.root)
+        if a.stride == 0:
+            if (root, a.base) not in self.taken:
+                self.taken[root, a.base] = self.take(root, a.base)
+            return self.taken[root, a.base]
+        return region(self.new, root, 1, &r.count, &a.stride, a.base)
 
     cdef int32_t delayed(self, Repeat *r, int32_t node, int64_t base, int64_t back) except -1:
         """Lanes of what was computed `back` iterations before, the first of them before the loop."""
@@ -189,16 +192,6 @@ cdef class Roller:
         return self.numbers(r, p, k) if y == -2 else y
 
     # ---- one repeat
-
-    cdef int emit_element(self, Repeat *r, int64_t p) except -1:
-        """A get: a view of the array."""
-        cdef Place *place = self.s.place + r.place + p
-        cdef int32_t root = self.node(<int32_t>place.a[0].base)
-        if place.aux_stride == 0:
-            self.lanes[r.place + p] = self.take(root, place.aux)
-        else:
-            self.lanes[r.place + p] = region(self.new, root, 1, &r.count, &place.aux_stride, place.aux)
-        return 0
 
     cdef int emit_lanes(self, Repeat *r, int64_t p) except -1:
         cdef ft_entry e = self.old.t.entry[self.s.node[r.start + p]]
@@ -307,9 +300,9 @@ cdef class Roller:
         for p in range(r.period):
             place = self.s.place + r.place + p
             op = self.old.t.entry[self.s.node[r.start + p]].op
-            if op == OP_set_at or (op == OP_get and place.a[0].kind != REF_NODE):
+            if op == OP_set_at or op == OP_get:
                 return None
-            self.fate[r.place + p] = ELEMENT if op == OP_get else LINK if op == OP_add_at else LANES
+            self.fate[r.place + p] = LINK if op == OP_add_at else LANES
             if op == OP_add_at:
                 links.append(p)
         if links and not self.linked(r, links):
@@ -326,10 +319,10 @@ cdef class Roller:
                     back = (r.start + q - a.base) // r.period
                     if self.fate[r.place + q] == LINK:
                         return None
-                    if back > 0 and self.fate[r.place + q] != ELEMENT:
+                    if back > 0:
                         late[p] = 1
                         handed[q] = 1
-                    elif back == 0:
+                    else:
                         late[p] |= late[q]
         for p in range(r.period - 1, -1, -1):
             if handed[p]:
@@ -379,7 +372,9 @@ cdef class Roller:
             up += (step > 0) - (step < 0)
             for k in range(3):
                 a = &self.s.place[r.place + p].a[k]
-                if a.kind == REF_SEQ and a.stride != 0 and not own(r, a):
+                if a.kind == REF_ELEMENT:
+                    up += (a.stride > 0) - (a.stride < 0)
+                elif a.kind == REF_SEQ and a.stride != 0 and not own(r, a):
                     step = -a.stride if self.turned[self.repeat_of[a.base]] else a.stride
                     up += (step > 0) - (step < 0)
         return up < 0
@@ -389,9 +384,6 @@ cdef class Roller:
         cdef int64_t p
         self.emitted[r - self.s.repeat] = True
         self.turned[r - self.s.repeat] = self.runs_down(r)
-        for p in range(r.period):
-            if self.fate[r.place + p] == ELEMENT:
-                self.emit_element(r, p)
         for p in range(r.period):
             if self.fate[r.place + p] == LANES:
                 self.emit_lanes(r, p)
@@ -416,6 +408,8 @@ cdef class Roller:
             for k in range(operands_of(self.old, self.s.node[r.start + p])):
                 a = &self.s.place[r.place + p].a[k]
                 if a.kind == REF_NODE and not self.is_there(<int32_t>a.base):
+                    return False
+                if a.kind == REF_ELEMENT and not self.is_there(a.root):
                     return False
                 if a.kind != REF_SEQ or own(r, a):
                     continue
@@ -562,6 +556,8 @@ cdef class Roller:
             e = self.old.t.entry + i
             if not e.flags & FT_NEED:
                 continue
+            if e.op == OP_get and self.s.at[e.a] < 0:
+                continue                # an operand, wherever it stands
             if (e.shape == 0 and (e.op < FT_N_MAP or e.op == OP_cast or e.op == OP_get)) or e.op == OP_add_at \
                     or e.op == OP_set_at:
                 self.s.node[self.s.n] = i
@@ -636,7 +632,7 @@ cdef class Roller:
                 r = self.s.repeat + self.repeat_of[q]
                 if q == r.start:
                     self.emit_repeat(self.repeat_of[q], links[self.repeat_of[q]])
-            else:
+            elif self.old.t.entry[i].op != OP_get or q >= 0:
                 self.to[i] = self.move(i)
         for k in range(n):
             outputs[k] = self.node(outputs[k])
@@ -647,6 +643,7 @@ cdef Tape roll(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
     """A new tape for an optimised one; its first nodes are the inputs. The outputs are replaced by their new nodes."""
     cdef Roller r = Roller.__new__(Roller)
     memset(&r.s, 0, sizeof(Sequence))
+    r.taken = {}
     r.old = old
     r.new = Tape()
     copy_tables(old, r.new)
