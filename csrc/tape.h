@@ -23,7 +23,8 @@ enum {                          /* flags of an entry */
     FT_EXEC = 8,                /* the scalar loop is to run it */
     FT_INRUN = 16,              /* belongs to the plan's open run */
     FT_OWNED = 32,              /* val.p was taken from the tape's own buffers */
-    FT_FIXED = 64               /* val.p is set before the plan: an output written in place */
+    FT_FIXED = 64,              /* val.p is set before the plan: an output written in place */
+    FT_WEAK = 128               /* was a Python number: takes the dtype of what stands beside it */
 };
 
 enum { FT_F64, FT_F32, FT_B64, FT_B32, FT_I64 };   /* B: a truth value held as 0.0 or 1.0 */

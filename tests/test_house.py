@@ -15,20 +15,20 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
 vm
-tape loop
+loop tape
 buffers needs record
-capture index rows sweep
-fuse
-runs
+capture copies index loops rows sweep
+fuse repeat
+runs roll
 plan pull push
-optimise tracer
+optimise state tracer
 operate signature views
 build protocols subscript
 reductions
 array
 trace
 checkpoint forward listing program reverse
-jacobian
+compiled jacobian
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}
 

@@ -3,7 +3,7 @@ import numpy as np
 
 from cpython.number cimport PyNumber_Index
 
-from fasttape._core.operate cimport unary
+from fasttape._core.operate cimport beside_other, unary
 from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
 from fasttape._core.views cimport broadcasted
@@ -19,11 +19,13 @@ def apply(str name, *operands):
     for x in operands:
         if isinstance(x, Tracer):
             tape = innermost(tape, x)
-            if like < 0 or (<Tracer>x).tape.t.entry[node_of(<Tracer>x)].dtype < FT_B64:
-                like = (<Tracer>x).tape.t.entry[(<Tracer>x).node].dtype
+            flags = (<Tracer>x).tape.t.entry[node_of(<Tracer>x)].flags
+            dtype = (<Tracer>x).tape.t.entry[(<Tracer>x).node].dtype
+            if like < 0 or (dtype < FT_B64 and not flags & FT_WEAK):
+                like = dtype
     if rows[op].arity == 1:
         return unary(op, operands[0])
-    nodes = [operand(tape, x, like) for x in operands]
+    nodes = [beside_other(tape, operand(tape, x, like), like) for x in operands]
     if op != OP_where:
         nodes = [cast(tape, node, FT_F32 if like == FT_F32 else FT_F64) if tape.t.entry[<int32_t>node].dtype >= FT_B64 else node
                  for node in nodes]

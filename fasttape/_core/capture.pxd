@@ -9,3 +9,4 @@ cdef int32_t capture_places(Tape tape, object index) except -1
 cdef int unlock(Tape tape, list keep) except -1
 cdef int begin_watch(Tape tape) except -1
 cdef void watch_again(Tape tape) noexcept nogil
+cdef int few_axes(int ndim) except -1

@@ -3,9 +3,9 @@
 For plans that are kept. Members that need a function (a sine) stay steps of their own, with rows between
 them and the code. Steps that do the same share their code.
 """
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from fasttape._core.loop cimport Code, emit as append_code, ft_code, ft_loop, ft_loop_fn, ft_loop_op, native, seal
+from fasttape._core.loop cimport Code, emit as append_code, ft_code, ft_loop, ft_loop_op, native, seal
 from fasttape._core.rows cimport *
 
 cdef enum:
@@ -80,9 +80,20 @@ cdef int32_t value_of(Tape tape, Body *b, int32_t node) noexcept nogil:
     return b.value[k]
 
 
+cdef int32_t number_of(Tape tape, Body *b, int32_t node) noexcept nogil:
+    """The number of the op that a member is. One that lies at a fixed place is written, and noted with that."""
+    cdef int k
+    if not tape.t.entry[node].flags & FT_FIXED:
+        return <int32_t><ssize_t>tape.t.val[node].p
+    for k in range(b.n_stream):
+        if b.written[k] and b.node[k] == node:
+            return b.value[k]
+    return -1
+
+
 cdef int write_member(Tape tape, Plan *plan, Body *b, int32_t i, int32_t first, int32_t last, int32_t end) noexcept nogil:
     """Append the ops of member i of a step that goes from member `first` to `last`. Its op's number is kept in
-    val while the body is written."""
+    val while the body is written, unless it lies at a fixed place."""
     cdef ft_entry *e = tape.t.entry + i
     cdef ft_loop_op *o
     cdef int32_t v[3]
@@ -91,10 +102,11 @@ cdef int write_member(Tape tape, Plan *plan, Body *b, int32_t i, int32_t first, 
     for k in range(arity_of(e)):
         node = node_at(e, k)
         if first <= node < i and tape.t.entry[node].flags & FT_INRUN and tape.t.entry[node].op != OP_view:
-            v[k] = <int32_t><ssize_t>tape.t.val[node].p
+            v[k] = number_of(tape, b, node)
         else:
             v[k] = value_of(tape, b, node)
-    tape.t.val[i].p = <void *><ssize_t>b.n_op
+    if not e.flags & FT_FIXED:
+        tape.t.val[i].p = <void *><ssize_t>b.n_op
     o = new_op(b, FT_L_CAST if e.op == OP_cast else e.op, itemsize(e.dtype) == 4)
     o.a = v[0]
     if arity_of(e) > 1:
@@ -103,6 +115,7 @@ cdef int write_member(Tape tape, Plan *plan, Body *b, int32_t i, int32_t first, 
         o.c = v[2]
     if tape.t.last[i] > last:
         k = new_stream(b, i, itemsize(e.dtype), itemsize(e.dtype) == 4, True)
+        b.value[k] = b.n_op - 1
         o = new_op(b, FT_L_STORE, 0)
         o.a = k
         o.b = b.n_op - 2

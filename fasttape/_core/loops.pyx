@@ -181,7 +181,7 @@ cdef class LoopMaker:
         self.tape.t.args[at + 1] = <int32_t>len(reads)
         for k, node in enumerate(reads):
             self.tape.t.args[at + 2 + k] = node
-        for k, (dtype, shape) in enumerate(self.results):
+        for dtype, shape in self.results:
             y = emit(self.tape, OP_loop, dtype, 0, shape, <int32_t>len(nodes), <int32_t>len(self.results),
                      <int32_t>at)
             nodes.append(y)

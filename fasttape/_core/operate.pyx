@@ -38,9 +38,9 @@ cdef inline int32_t constant_beside(Tracer x, double value) except -1:
     return constant(x.tape, value, FT_F64)
 
 
-cdef inline bint numbers(object x, object y, int32_t *a, int32_t *b) except -1:
+cdef inline int numbers(object x, object y, int32_t *a, int32_t *b) except -1:
     """Whether x and y are known float64 numbers, one at least a tracer of a tape that forgets nothing; if so,
-    their nodes."""
+    their nodes. 2 where the other is a Python number."""
     if is_scalar(x):
         if (<Tracer>x).tape is None or (<Tracer>x).tape.forgets:
             return False
@@ -49,10 +49,10 @@ cdef inline bint numbers(object x, object y, int32_t *a, int32_t *b) except -1:
             return False
         if type(y) is float:
             b[0] = constant_beside(<Tracer>x, <double>y)
-            return True
+            return 2
         if type(y) is int:
             b[0] = constant_beside(<Tracer>x, PyLong_AsDouble(y))
-            return True
+            return 2
         if is_scalar(y) and (<PyObject *>(<Tracer>y).tape) == (<PyObject *>(<Tracer>x).tape) \
                 and (<Tracer>y).generation == (<Tracer>x).generation:
             b[0] = (<Tracer>y).node
@@ -63,11 +63,16 @@ cdef inline bint numbers(object x, object y, int32_t *a, int32_t *b) except -1:
         b[0] = node_of(<Tracer>y)
         if plain_number(<Tracer>y, b[0]):
             a[0] = constant_beside(<Tracer>y, <double>x if type(x) is float else PyLong_AsDouble(x))
-            return True
+            return 2
     return False
 
 
-cdef inline object of_numbers(int op, Tracer x, int32_t a, int32_t b, double value):
+cdef inline int weak(int flags_a, int flags_b, bint python) noexcept:
+    """FT_WEAK if the result of two numbers is; one of them a Python number where `python`."""
+    return ((flags_a | flags_b) if python else (flags_a & flags_b)) & FT_WEAK
+
+
+cdef inline object of_numbers(int op, Tracer x, int32_t a, int32_t b, double value, int found):
     """Append an entry whose value is known, on the tape of x."""
     cdef ft_entry *e
     cdef int32_t y
@@ -79,7 +84,8 @@ cdef inline object of_numbers(int op, Tracer x, int32_t a, int32_t b, double val
     e.dtype = FT_B64 if truth_ops[op] else FT_F64
     e.flags = FT_DONE
     if not truth_ops[op]:
-        e.flags |= (x.tape.t.entry[a].flags | x.tape.t.entry[b].flags) & FT_ACTIVE
+        e.flags |= (x.tape.t.entry[a].flags | x.tape.t.entry[b].flags) & FT_ACTIVE \
+            | weak(x.tape.t.entry[a].flags, x.tape.t.entry[b].flags, found == 2)
     e.shape = 0
     e.a = a
     e.b = b
@@ -89,17 +95,18 @@ cdef inline object of_numbers(int op, Tracer x, int32_t a, int32_t b, double val
     return scalar_beside(x, y)
 
 
-cdef inline object arithmetic(int op, Tracer x, int32_t a, int32_t b):
+cdef inline object arithmetic(int op, Tracer x, int32_t a, int32_t b, int found):
     """The four commonest ops, without a call."""
     cdef double v = x.tape.t.val[a].f, w = x.tape.t.val[b].f
     return of_numbers(op, x, a, b, v + w if op == OP_add else v - w if op == OP_subtract
-                      else v * w if op == OP_multiply else v / w)
+                      else v * w if op == OP_multiply else v / w, found)
 
 
 cdef inline object arithmetic_or_any(int op, object x, object y):
     cdef int32_t a, b
-    if numbers(x, y, &a, &b):
-        return arithmetic(op, <Tracer>x, a, b) if is_scalar(x) else arithmetic(op, <Tracer>y, a, b)
+    cdef int found = numbers(x, y, &a, &b)
+    if found:
+        return arithmetic(op, <Tracer>x, a, b, found) if is_scalar(x) else arithmetic(op, <Tracer>y, a, b, found)
     return binary(op, x, y)
 
 
@@ -115,9 +122,10 @@ cdef object binary(int op, object x, object y):
     cdef Tape tape
     cdef int32_t a, b
     cdef Tracer z
-    if (active_operands[op] == 3 or truth_ops[op]) and numbers(x, y, &a, &b):
+    cdef int found = numbers(x, y, &a, &b) if active_operands[op] == 3 or truth_ops[op] else 0
+    if found:
         z = <Tracer>x if is_scalar(x) else <Tracer>y
-        return of_numbers(op, z, a, b, machine.scalar(op, z.tape.t.val[a].f, z.tape.t.val[b].f, 0.0))
+        return of_numbers(op, z, a, b, machine.scalar(op, z.tape.t.val[a].f, z.tape.t.val[b].f, 0.0), found)
     if is_tracer(x):
         tape = (<Tracer>x).tape
         a = node_of(<Tracer>x)
@@ -145,6 +153,9 @@ cdef object binary(int op, object x, object y):
             a = operand(tape, x, tape.t.entry[b].dtype)
         else:
             return NotImplemented
+    if (tape.t.entry[a].flags | tape.t.entry[b].flags) & FT_WEAK:
+        a = beside_other(tape, a, tape.t.entry[b].dtype)
+        b = beside_other(tape, b, tape.t.entry[a].dtype)
     if op == OP_ldexp and tape.t.entry[a].dtype == FT_F32 and not tape.t.entry[b].dtype & 1:
         b = cast(tape, b, FT_F32)   # an exponent, whose own dtype is no matter
     if tape.t.entry[a].dtype >= FT_B64 and tape.t.entry[b].dtype >= FT_B64 and not truth_ops[op]:
@@ -154,15 +165,36 @@ cdef object binary(int op, object x, object y):
     return z
 
 
+cdef int32_t beside_other(Tape tape, int32_t a, int dtype) except -1:
+    """A number that was a Python float follows the float32 that it stands beside."""
+    return cast(tape, a, FT_F32) if dtype == FT_F32 and tape.t.entry[a].flags & FT_WEAK else a
+
+
 cdef object unary(int op, Tracer x):
     cdef int32_t a = node_of(x)
+    cdef Tracer y
     if x.tape.t.entry[a].dtype >= FT_B64 and not truth_ops[op]:
         if op == OP_absolute or op == OP_stop_gradient:
             return copy_of(x)
         if op in (OP_negative, OP_positive, OP_sign):
             no_arithmetic(op)
         a = cast(x.tape, a, FT_F64)
-    return of_one(op, x.tape, a)
+    y = of_one(op, x.tape, a)
+    if x.tape.t.entry[a].flags & FT_WEAK and op in (OP_negative, OP_positive, OP_absolute):
+        keep_weak(y)
+    return y
+
+
+cdef inline int keep_weak(Tracer y) except -1:
+    y.tape.t.entry[y.node].flags |= FT_WEAK
+    return 0
+
+
+cdef int make_strong(object y) except -1:
+    """A ufunc returns NumPy's number, also of Python's."""
+    if is_scalar(y):
+        (<Tracer>y).tape.t.entry[(<Tracer>y).node].flags &= ~FT_WEAK
+    return 0
 
 
 cdef inline object of_one(int op, Tape tape, int32_t a):
@@ -181,21 +213,19 @@ cdef object power(object x, object y, object modulo):
     cdef double p
     cdef int32_t a
     cdef int dtype
+    cdef Tracer z
     if modulo is not None:
         raise TypeError("fasttape: pow of a traced value does not take a modulus")
     if is_tracer(x) and (type(y) is int or type(y) is float or type(y) is np_float64):
         p = PyLong_AsDouble(y) if type(y) is int else y
         a = node_of(<Tracer>x)
         dtype = (<Tracer>x).tape.t.entry[a].dtype
-        if dtype == FT_F64 or (dtype == FT_F32 and type(y) is not np_float64):      # else the result is wider than x
-            if p == 2.0:
-                return of_one(OP_square, (<Tracer>x).tape, a)
-            if p == 1.0:
-                return of_one(OP_positive, (<Tracer>x).tape, a)
-            if p == 0.5:
-                return of_one(OP_sqrt, (<Tracer>x).tape, a)
-            if p == -1.0:
-                return of_one(OP_reciprocal, (<Tracer>x).tape, a)
+        if (dtype == FT_F64 or (dtype == FT_F32 and type(y) is not np_float64)) and p in (2.0, 1.0, 0.5, -1.0):
+            z = of_one(OP_square if p == 2.0 else OP_positive if p == 1.0 else OP_sqrt if p == 0.5 else OP_reciprocal,
+                       (<Tracer>x).tape, a)            # else the result is wider than x
+            if (<Tracer>x).tape.t.entry[a].flags & FT_WEAK and type(y) is not np_float64:
+                keep_weak(z)
+            return z
     return binary(OP_power, x, y)
 
 

@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
 
+from fasttape._core.copies cimport copy_tables
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
@@ -209,22 +210,6 @@ cdef int fold(Tape old, Rewrite *r, const int32_t *outputs, int64_t n) except -1
 
 
 # ---- from one tape to the other
-
-cdef int copy_tables(Tape old, Tape new) except -1:
-    """Shapes and views, whose ids stay."""
-    resize(<void **>&new.t.shape, &new.t.cap_shape, old.t.n_shape, sizeof(ft_shape))
-    resize(<void **>&new.t.view, &new.t.cap_view, max(old.t.n_view, 1), sizeof(ft_view))
-    resize(<void **>&new.t.dims, &new.t.cap_dims, max(old.t.n_dims, 1), sizeof(int64_t))
-    memcpy(new.t.shape, old.t.shape, old.t.n_shape * sizeof(ft_shape))
-    memcpy(new.t.dims, old.t.dims, old.t.n_dims * sizeof(int64_t))
-    if old.t.n_view:
-        memcpy(new.t.view, old.t.view, old.t.n_view * sizeof(ft_view))
-    new.t.n_shape = old.t.n_shape
-    new.t.n_view = old.t.n_view
-    new.t.n_dims = old.t.n_dims
-    new.index_tables()
-    return 0
-
 
 cdef int32_t known_array(Tape old, Tape new, int32_t i) except -1:
     """A copy, on the new tape, of an array that is known on the old one."""

@@ -5,7 +5,7 @@ is not supported is refused here, by name and with the remedy.
 """
 import numpy as np
 
-from fasttape._core.operate cimport binary, power, product, unary
+from fasttape._core.operate cimport binary, make_strong, power, product, unary
 from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
 from fasttape._core.views cimport in_place
@@ -46,6 +46,12 @@ cdef int opcode(object ufunc) except -2:
 
 
 cdef object apply_ufunc(int op, tuple inputs):
+    y = applied(op, inputs)
+    make_strong(y)
+    return y
+
+
+cdef object applied(int op, tuple inputs):
     if op == MATMUL:
         return product(inputs[0], inputs[1])
     if op == FLOAT_POWER:

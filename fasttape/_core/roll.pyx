@@ -13,9 +13,9 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from fasttape._core.loops cimport Loop, LoopMaker
+from fasttape._core.copies cimport copy_tables
+from fasttape._core.loops cimport LoopMaker
 from fasttape._core.needs cimport mark_needs
-from fasttape._core.optimise cimport copy_tables
 from fasttape._core.record cimport *
 from fasttape._core.repeat cimport *
 
@@ -154,7 +154,7 @@ cdef class Roller:
 
     cdef int32_t delayed(self, Repeat *r, int32_t node, int64_t base, int64_t back) except -1:
         """Lanes of what was computed `back` iterations before, the first of them before the loop."""
-        cdef int64_t count = r.count, k, one = 1, rest = r.count - back, zero = 0
+        cdef int64_t count = r.count, k, one = 1, rest = r.count - back
         cdef int64_t at = new_args(self.new, 1 + 2 * (back + 1))
         cdef int32_t shape = intern_shape(self.new, 1, &count), y, view
         self.new.t.args[at] = <int32_t>(back + 1)

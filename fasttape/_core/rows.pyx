@@ -2,10 +2,6 @@
 
 An operand that does not lie in memory element for element as the run goes is loaded into a row first.
 """
-from libc.string cimport memset
-
-# ---- rows
-
 cdef int32_t take_row(Plan *plan) noexcept nogil:
     plan.run.n_row += plan.run.n_free == 0
     if plan.run.n_free:

@@ -6,7 +6,7 @@ be emitted before it; whatever would disturb what the open run still has to read
 """
 from libc.string cimport memset
 
-from fasttape._core.fuse cimport fused, is_native
+from fasttape._core.fuse cimport fused
 from fasttape._core.rows cimport *
 
 cdef enum:

@@ -1,17 +1,24 @@
 # What the arguments and results of a kept program look like.
 cdef enum:
-    NUMBER64, NUMBER32, ARRAY, FIXED_ARRAY, FIXED, TUPLE, LIST, DICT
+    NUMBER64, NUMBER32, PYTHON_FLOAT, ARRAY, FIXED_ARRAY, FIXED, TUPLE, LIST, DICT, RECORD
 
 cdef class Form:
     cdef int kind
     cdef int ndim, dtype
     cdef object shape, value        # of an array; of what is fixed
     cdef tuple parts                # forms
-    cdef tuple names                # of a dict
-    cdef object type                # of a tuple: it may be a named one
+    cdef tuple names                # of a dict, and of a dataclass's fields
+    cdef object type                # of a tree: it may be a named tuple or a dataclass
 
     cdef object key(self)
 
-cdef Form form_of(object x)
+cdef Form form_of(object x, str where)
+cdef Form form_of_call(tuple args, dict kwargs, str who, object static)
+cdef Form form_of_result(object y, str who)
 cdef bint fits(Form form, object x, list leaves) except -1
+cdef int gather(Form form, object x, list leaves) except -1
+cdef int leaf_forms(Form form, list out) except -1
 cdef object rebuilt(Form form, object leaves)
+cdef bint has_traced(object x) except -1
+cdef str unlike_call(Form form, tuple args, dict kwargs)
+cdef str written(Form form)

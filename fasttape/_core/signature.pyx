@@ -1,23 +1,38 @@
-"""The form of an argument or result: a tree of tuples, lists and dicts, its leaves numbers, arrays, or fixed.
+"""The form of an argument or result: a tree of tuples, lists, dicts and dataclasses, its leaves numbers, arrays, or
+fixed.
 
 Floats and arrays of floats are what a program computes with. All else is fixed: whole numbers, truth values,
 strings, None, functions, and arrays of integers or truth values. A call with other fixed values is another
-signature.
+signature. A Python float and a float64 are two forms, since the former takes the dtype of a float32 beside it.
 """
+import dataclasses
+import struct
+from collections import OrderedDict
+
 import numpy as np
 
 cimport cython
 cimport numpy as cnp
 
-from cpython.float cimport PyFloat_CheckExact
-
-from fasttape._core.capture cimport refuse_kin
-from fasttape._core.tape cimport Tape
-from fasttape._core.record cimport shape_tuple, shape_of
+from fasttape._core.capture cimport few_axes, refuse_kin
+from fasttape._core.record cimport shape_of
 from fasttape._core.tracer cimport Tracer, node_of
-from fasttape._core.vm cimport FT_F32, FT_F64, FT_B64
+from fasttape._core.vm cimport FT_F32, FT_F64
 
 cnp.import_array()
+
+cdef extern from "Python.h":
+    bint PyFloat_Check(object)
+    bint PyFloat_CheckExact(object)
+
+cdef object FLOAT = struct.Struct("d")
+
+
+cdef object fixed_key(object x):
+    """What tells fixed values apart: of floats the bits, so that 0.0 is not -0.0 and nan is itself."""
+    if isinstance(x, (float, np.floating)):
+        return type(x), "nan" if x != x else FLOAT.pack(x)
+    return type(x), x
 
 
 @cython.final
@@ -26,18 +41,14 @@ cdef class Form:
 
     cdef object key(self):
         """What distinguishes this form, hashable."""
-        if self.kind <= NUMBER32:
+        if self.kind < ARRAY:
             return self.kind
         if self.kind == ARRAY:
             return self.kind, self.dtype, self.shape
         if self.kind == FIXED_ARRAY:
             return self.kind, self.value.dtype.str, self.value.shape, self.value.tobytes()
         if self.kind == FIXED:
-            try:
-                hash(self.value)
-            except TypeError:
-                return self.kind, type(self.value), id(self.value)
-            return self.kind, type(self.value), self.value
+            return self.kind, fixed_key(self.value)
         return self.kind, self.type, self.names, tuple([(<Form>part).key() for part in self.parts])
 
 
@@ -47,55 +58,147 @@ cdef Form blank(int kind):
     return form
 
 
-cdef Form form_of(object x):
-    """The form of a value."""
+# ---- of a value
+
+cdef Form form_of_array(cnp.ndarray a, str where):
     cdef Form form
-    cdef cnp.ndarray a
-    if isinstance(x, Tracer):
-        return form_of_traced(x)
+    refuse_kin(a)
+    few_axes(cnp.PyArray_NDIM(a))
+    kind = a.dtype.kind
+    if kind == "f" and a.dtype.itemsize in (4, 8):
+        if cnp.PyArray_NDIM(a) == 0:
+            return blank(NUMBER64 if a.dtype.itemsize == 8 else NUMBER32)
+        form = blank(ARRAY)
+        form.dtype = FT_F64 if a.dtype.itemsize == 8 else FT_F32
+        form.ndim = cnp.PyArray_NDIM(a)
+        form.shape = (<object>a).shape
+        return form
+    if kind not in "biu":
+        raise TypeError(f"{where} is an array of dtype {a.dtype}; pass float64 or float32, or integers or truth values, "
+                        f"which are fixed when the function is traced")
+    form = blank(FIXED_ARRAY)
+    form.value = np.array(a, copy=True)
+    return form
+
+
+cdef Form form_of_tree(object x, str where):
+    """The form of a tuple, list, dict or dataclass; None for anything else."""
+    cdef Form form
+    kind = type(x)
+    if kind is tuple or (isinstance(x, tuple) and hasattr(kind, "_fields")):
+        form = blank(TUPLE)
+        parts, steps = x, [f"[{k}]" for k in range(len(x))]
+    elif kind is list:
+        form = blank(LIST)
+        parts, steps = x, [f"[{k}]" for k in range(len(x))]
+    elif kind is dict or kind is OrderedDict:
+        form = blank(DICT)
+        form.names = tuple(x)
+        parts, steps = list(x.values()), [f"[{name!r}]" for name in x]
+    elif dataclasses.is_dataclass(kind):
+        form = blank(RECORD)
+        form.names = tuple([field.name for field in dataclasses.fields(kind)])
+        parts, steps = [getattr(x, name) for name in form.names], [f".{name}" for name in form.names]
+    else:
+        return None
+    form.type = kind
+    form.parts = tuple([form_of(part, where + step) for part, step in zip(parts, steps)])
+    return form
+
+
+cdef Form form_of(object x, str where):
+    """The form of a value that is no traced one; `where` it stands, for error messages."""
+    cdef Form form
     if isinstance(x, cnp.ndarray):
-        refuse_kin(x)
-        a = x
-        kind = a.dtype.kind
-        if kind == "f" and a.dtype.itemsize in (4, 8):
-            if cnp.PyArray_NDIM(a) == 0:
-                return blank(NUMBER64 if a.dtype.itemsize == 8 else NUMBER32)
-            form = blank(ARRAY)
-            form.dtype = FT_F64 if a.dtype.itemsize == 8 else FT_F32
-            form.ndim = cnp.PyArray_NDIM(a)
-            form.shape = (<object>a).shape
-            return form
-        form = blank(FIXED_ARRAY)
-        form.value = np.array(a, copy=True)
-        return form
-    if isinstance(x, float) or (isinstance(x, np.floating) and x.dtype.itemsize <= 4):
+        return form_of_array(x, where)
+    if type(x) is float:
+        return blank(PYTHON_FLOAT)
+    if isinstance(x, (float, np.float32)):
         return blank(NUMBER32 if isinstance(x, np.float32) else NUMBER64)
-    if isinstance(x, (tuple, list, dict)):
-        form = blank(TUPLE if isinstance(x, tuple) else LIST if isinstance(x, list) else DICT)
-        form.type = type(x)
-        if form.kind == DICT:
-            form.names = tuple(x)
-            x = list(x.values())
-        form.parts = tuple([form_of(part) for part in x])
+    if isinstance(x, np.inexact):
+        raise TypeError(f"{where} is a {type(x).__name__}; pass a float")
+    form = form_of_tree(x, where)
+    if form is not None:
         return form
+    try:
+        hash(x)
+    except TypeError:
+        raise TypeError(f"{where} is a {type(x).__name__}, which may change without notice: it is neither a float or an "
+                        f"array, nor a tuple, list, dict or dataclass of them, nor hashable") from None
     form = blank(FIXED)
     form.value = x
     return form
 
 
-cdef Form form_of_traced(Tracer x):
-    cdef Tape tape = x.tape
-    node = node_of(x)
-    cdef int dtype = tape.t.entry[<int>node].dtype
+cdef Form form_of_static(object x, str where):
+    """The form of an argument that is fixed although it is, or holds, floats."""
     cdef Form form
-    if shape_of(tape, node) == 0:
-        return blank(NUMBER32 if dtype & 1 else NUMBER64)
-    form = blank(ARRAY)
-    form.dtype = dtype & 1
-    form.shape = shape_tuple(tape, shape_of(tape, node))
-    form.ndim = len(form.shape)
+    if isinstance(x, np.ndarray) or isinstance(x, (float, np.floating)):
+        form = blank(FIXED_ARRAY if isinstance(x, np.ndarray) else FIXED)
+        form.value = np.array(x, copy=True) if isinstance(x, np.ndarray) else x
+        if form.kind == FIXED_ARRAY and x.dtype.hasobject:
+            raise TypeError(f"{where} is an array of Python objects, which may change without notice")
+        return form
+    if type(x) in (tuple, list, dict):
+        form = blank(TUPLE if type(x) is tuple else LIST if type(x) is list else DICT)
+        form.type = type(x)
+        form.names = tuple(x) if form.kind == DICT else None
+        form.parts = tuple([form_of_static(part, where) for part in (x.values() if form.kind == DICT else x)])
+        return form
+    return form_of(x, where)
+
+
+cdef Form form_of_call(tuple args, dict kwargs, str who, object static):
+    """The form of (args, kwargs). `static` holds positions and names of arguments that are fixed."""
+    cdef Form form = blank(TUPLE), positional = blank(TUPLE), named = blank(DICT)
+    positional.type = form.type = tuple
+    named.type = dict
+    named.names = tuple(kwargs)
+    n = len(args)
+    positional.parts = tuple([form_of_static(args[k], f"{who}: argument {k}")
+                              if static is not None and (k in static or k - n in static)
+                              else form_of(args[k], f"{who}: argument {k}") for k in range(n)])
+    named.parts = tuple([form_of_static(x, f"{who}: argument {name}=") if static is not None and name in static
+                         else form_of(x, f"{who}: argument {name}=") for name, x in kwargs.items()])
+    form.parts = positional, named
     return form
 
+
+cdef Form form_of_result(object y, str who):
+    """The form of what a traced function returned: a tree of traced and plain values."""
+    cdef Form form
+    if isinstance(y, Tracer):
+        node = node_of(<Tracer>y)
+        return blank(ARRAY if shape_of((<Tracer>y).tape, node) else NUMBER64)
+    if isinstance(y, np.ndarray):
+        return form_of_array(y, f"{who}: the function returned what")
+    if isinstance(y, float) or isinstance(y, (np.float32, np.float16)):
+        return blank(NUMBER64)
+    if isinstance(y, (bool, int, str, bytes, np.integer, np.bool_)) or y is None:
+        form = blank(FIXED)
+        form.value = y
+        return form
+    kind = type(y)
+    if kind is tuple or kind is list or (isinstance(y, tuple) and hasattr(kind, "_fields")):
+        form = blank(LIST if kind is list else TUPLE)
+        parts = y
+    elif kind is dict or kind is OrderedDict:
+        form = blank(DICT)
+        form.names = tuple(y)
+        parts = y.values()
+    elif dataclasses.is_dataclass(kind):
+        form = blank(RECORD)
+        form.names = tuple([field.name for field in dataclasses.fields(kind)])
+        parts = [getattr(y, name) for name in form.names]
+    else:
+        raise TypeError(f"{who}: the function returned a {kind.__name__}; a program's results are numbers and arrays, in "
+                        f"tuples, lists, dicts and dataclasses")
+    form.type = kind
+    form.parts = tuple([form_of_result(part, who) for part in parts])
+    return form
+
+
+# ---- a value of a form
 
 cdef bint same_fixed(object a, object b):
     if a is b:
@@ -103,56 +206,91 @@ cdef bint same_fixed(object a, object b):
     if type(a) is not type(b):
         return False
     try:
-        return bool(a == b)
+        return bool(fixed_key(a) == fixed_key(b))
     except Exception:
         return False
 
 
 cdef bint fits(Form form, object x, list leaves) except -1:
-    """Whether x has this form; its numbers and arrays are appended to `leaves`."""
+    """Whether x has this form, as far as can be told at a glance; its numbers and arrays are appended to
+    `leaves`. What is unusual (a subclass, an array of no axes) does not fit, and is looked at by `form_of`."""
     cdef int k
     cdef tuple shape
     cdef cnp.ndarray a
+    if form.kind == PYTHON_FLOAT:
+        if not PyFloat_CheckExact(x):
+            return False
+        leaves.append(x)
+        return True
     if form.kind == NUMBER64:
-        if not PyFloat_CheckExact(x) and (isinstance(x, Tracer) or not isinstance(x, float)) \
-                and form_of(x).kind != NUMBER64:
+        if not PyFloat_Check(x) or PyFloat_CheckExact(x):
             return False
         leaves.append(x)
         return True
     if form.kind == ARRAY:
-        if cnp.PyArray_CheckExact(x):
-            a = x
-            if cnp.PyArray_NDIM(a) != form.ndim or cnp.PyArray_TYPE(a) != \
-                    (cnp.NPY_FLOAT if form.dtype else cnp.NPY_DOUBLE):
-                return False
-            shape = form.shape
-            for k in range(form.ndim):
-                if cnp.PyArray_DIM(a, k) != <cnp.npy_intp>shape[k]:
-                    return False
-        elif not isinstance(x, (Tracer, np.ndarray)) or form_of(x).key() != form.key():
+        if not cnp.PyArray_CheckExact(x):
             return False
+        a = x
+        if cnp.PyArray_NDIM(a) != form.ndim or cnp.PyArray_TYPE(a) != \
+                (cnp.NPY_FLOAT if form.dtype else cnp.NPY_DOUBLE):
+            return False
+        shape = form.shape
+        for k in range(form.ndim):
+            if cnp.PyArray_DIM(a, k) != <cnp.npy_intp>shape[k]:
+                return False
         leaves.append(x)
         return True
     if form.kind == NUMBER32:
-        if form_of(x).kind != NUMBER32:
+        if not isinstance(x, np.float32):
             return False
         leaves.append(x)
         return True
     if form.kind == FIXED:
         return same_fixed(form.value, x)
     if form.kind == FIXED_ARRAY:
-        return isinstance(x, np.ndarray) and x.dtype == form.value.dtype and x.shape == form.value.shape \
-            and bool((x == form.value).all())
-    if type(x) is not form.type or len(x) != len(form.parts):
+        if not cnp.PyArray_CheckExact(x) or x.dtype != form.value.dtype or x.shape != form.value.shape:
+            return False
+        return x.tobytes() == form.value.tobytes() if x.dtype.kind not in "biu" else bool((x == form.value).all())
+    if type(x) is not form.type:
         return False
-    if form.kind == DICT:
+    if form.kind == RECORD:
+        x = [getattr(x, name) for name in form.names]
+    elif form.kind == DICT:
         if tuple(x) != form.names:
             return False
         x = list(x.values())
+    if len(x) != len(form.parts):
+        return False
     for k in range(len(form.parts)):
         if not fits(<Form>form.parts[k], x[k], leaves):
             return False
     return True
+
+
+cdef object parts_of(Form form, object x):
+    """The parts of a tree of this form."""
+    if form.kind == DICT:
+        return x.values()
+    return [getattr(x, name) for name in form.names] if form.kind == RECORD else x
+
+
+cdef int gather(Form form, object x, list leaves) except -1:
+    """Append the numbers and arrays of x, which has this form."""
+    if form.kind <= ARRAY:
+        leaves.append(x)
+    elif form.parts is not None:
+        for part, y in zip(form.parts, parts_of(form, x)):
+            gather(part, y, leaves)
+    return 0
+
+
+cdef int leaf_forms(Form form, list out) except -1:
+    if form.kind <= ARRAY:
+        out.append(form)
+    elif form.parts is not None:
+        for part in form.parts:
+            leaf_forms(part, out)
+    return 0
 
 
 cdef object rebuilt(Form form, object leaves):
@@ -167,5 +305,89 @@ cdef object rebuilt(Form form, object leaves):
     if form.kind == LIST:
         return parts
     if form.kind == DICT:
-        return dict(zip(form.names, parts))
-    return tuple(parts) if form.type is tuple else form.type(*parts)
+        return form.type(zip(form.names, parts))
+    if form.kind == RECORD:
+        made = object.__new__(form.type)            # not by __init__, which may check or make its own
+        for name, part in zip(form.names, parts):
+            object.__setattr__(made, name, part)
+        return made
+    return tuple(parts) if form.type is tuple else form.type._make(parts)
+
+
+cdef bint has_traced(object x) except -1:
+    """Whether x is a traced value or a tree with one in it."""
+    if isinstance(x, Tracer):
+        return True
+    if isinstance(x, (tuple, list)):
+        for part in x:
+            if has_traced(part):
+                return True
+    elif isinstance(x, dict):
+        return has_traced(list(x.values()))
+    elif dataclasses.is_dataclass(x) and not isinstance(x, type):
+        return has_traced([getattr(x, field.name) for field in dataclasses.fields(x)])
+    return False
+
+
+# ---- for people
+
+cdef str written(Form form):
+    """A few words on a form: float64[3, 4]."""
+    if form.kind < ARRAY:
+        return "float32" if form.kind == NUMBER32 else "float64" if form.kind == NUMBER64 else "float"
+    if form.kind == ARRAY:
+        return f"{'float32' if form.dtype else 'float64'}{list(form.shape)}"
+    if form.kind == FIXED_ARRAY:
+        return f"{form.value.dtype}{list(form.value.shape)} fixed"
+    if form.kind == FIXED:
+        text = repr(form.value)
+        return text if len(text) <= 40 else text[:37] + "..."
+    parts = [written(part) for part in form.parts]
+    if form.kind == DICT:
+        return "{" + ", ".join([f"{name!r}: {part}" for name, part in zip(form.names, parts)]) + "}"
+    if form.kind == LIST:
+        return f"[{', '.join(parts)}]"
+    if form.type is tuple:
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+    names = form.names if form.kind == RECORD else form.type._fields
+    return f"{form.type.__name__}({', '.join([f'{name}={part}' for name, part in zip(names, parts)])})"
+
+
+cdef str unlike(Form form, object x, str where):
+    """What of x, which stands at `where`, is not as this form has it: the first difference, or None."""
+    cdef Form other
+    if form.parts is None or type(x) is not form.type:
+        other = form_of(x, where)
+        if other.key() == form.key() or (form.kind == FIXED and same_fixed(form.value, x)):
+            return None
+        return f"{where} is {written(other)}, and was {written(form)}"
+    if form.kind == DICT and tuple(x) != form.names:
+        return f"{where} has the names {list(x)}, and had {list(form.names)}"
+    parts = list(parts_of(form, x))
+    if len(parts) != len(form.parts):
+        return f"{where} has {len(parts)} parts, and had {len(form.parts)}"
+    for k in range(len(parts)):
+        step = f"[{k}]" if form.kind in (TUPLE, LIST) else f"[{form.names[k]!r}]" if form.kind == DICT else f".{form.names[k]}"
+        different = unlike(form.parts[k], parts[k], where + step)
+        if different is not None:
+            return different
+    return None
+
+
+cdef str unlike_call(Form form, tuple args, dict kwargs):
+    """What of a call's arguments is not as this form has it: the first difference."""
+    cdef Form positional = form.parts[0], named = form.parts[1]
+    cdef int k
+    if len(args) != len(positional.parts):
+        return f"there are {len(args)} positional arguments, and were {len(positional.parts)}"
+    if tuple(kwargs) != named.names:
+        return f"the keywords are {list(kwargs)}, and were {list(named.names)}"
+    for k in range(len(args)):
+        different = unlike(positional.parts[k], args[k], f"argument {k}")
+        if different is not None:
+            return different
+    for part, (name, x) in zip(named.parts, kwargs.items()):
+        different = unlike(part, x, f"argument {name}=")
+        if different is not None:
+            return different
+    return "they are of the same form"

@@ -7,7 +7,7 @@ cdef extern from "tape.h" nogil:
         uint16_t flags
         int32_t shape, a, b, aux
     enum:
-        FT_DONE, FT_ACTIVE, FT_NEED, FT_EXEC, FT_INRUN, FT_OWNED, FT_FIXED
+        FT_DONE, FT_ACTIVE, FT_NEED, FT_EXEC, FT_INRUN, FT_OWNED, FT_FIXED, FT_WEAK
     enum:
         FT_F64, FT_F32, FT_B64, FT_B32, FT_I64
     ctypedef union ft_value:

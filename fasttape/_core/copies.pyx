@@ -1,0 +1,38 @@
+"""Copies of tapes."""
+from libc.string cimport memcpy
+
+from fasttape._core.record cimport *
+
+
+cdef int copy_tables(Tape old, Tape new) except -1:
+    """Shapes and views, whose ids stay."""
+    resize(<void **>&new.t.shape, &new.t.cap_shape, old.t.n_shape, sizeof(ft_shape))
+    resize(<void **>&new.t.view, &new.t.cap_view, max(old.t.n_view, 1), sizeof(ft_view))
+    resize(<void **>&new.t.dims, &new.t.cap_dims, max(old.t.n_dims, 1), sizeof(int64_t))
+    memcpy(new.t.shape, old.t.shape, old.t.n_shape * sizeof(ft_shape))
+    if old.t.n_dims:
+        memcpy(new.t.dims, old.t.dims, old.t.n_dims * sizeof(int64_t))
+    if old.t.n_view:
+        memcpy(new.t.view, old.t.view, old.t.n_view * sizeof(ft_view))
+    new.t.n_shape = old.t.n_shape
+    new.t.n_view = old.t.n_view
+    new.t.n_dims = old.t.n_dims
+    new.index_tables()
+    return 0
+
+
+cdef int copy_tape(Tape old, Tape new) except -1:
+    """Everything: entries, values, what they refer to."""
+    grow(new, old.t.n)
+    memcpy(new.t.entry, old.t.entry, old.t.n * sizeof(ft_entry))
+    memcpy(new.t.val, old.t.val, old.t.n * sizeof(ft_value))
+    new.t.n = old.t.n
+    copy_tables(old, new)
+    resize(<void **>&new.t.args, &new.t.cap_args, max(old.t.n_args, 1), sizeof(int32_t))
+    if old.t.n_args:
+        memcpy(new.t.args, old.t.args, old.t.n_args * sizeof(int32_t))
+    new.t.n_args = old.t.n_args
+    new.keep = old.keep
+    new.loops = old.loops
+    new.codes = old.codes
+    return 0

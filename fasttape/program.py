@@ -1,0 +1,114 @@
+"""Programs: a function is traced once and run many times, without Python.
+
+`trace` makes one `Program`, for one path through the function; `compile` keeps programs by signature and by path and
+traces where it must. What an argument contributes is decided by its type:
+
+- floats and arrays of float64 or float32 are what a program computes with;
+- all else is fixed: whole numbers, truth values, strings, None, functions, arrays of integers or truth values. Other
+  fixed values are another signature;
+- tuples, lists, dicts and dataclasses are trees of these.
+
+What the function takes from around it, a global or a variable that it closes over, is a constant, copied when it is
+traced: a later change of it is not seen until the function is traced again (`compile(f).clear()`).
+"""
+from fasttape._core import compiled as _compiled
+from fasttape._core import program as _program
+
+_LIMIT = 256                        # programs of a signature, and signatures, that compile keeps
+
+
+class Program(_program.Program):
+    """A traced function that is run without Python, by any number of threads at once. Made by `trace`.
+
+    Called with arguments of the form that it was traced with (the same shapes, dtypes, tree structure and fixed
+    values), it returns what the function returns: new arrays and NumPy numbers. Called with traced values it records
+    itself into their trace.
+
+    Raises
+    ------
+    GuardError
+        If the arguments would have taken another path through the function's Python code.
+    TypeError
+        If the arguments are of another form.
+    """
+
+    __slots__ = ()
+
+
+def trace(f, *example, **named):
+    """Run `f` once, recording it; return the `Program` that does the same without Python.
+
+    Parameters
+    ----------
+    f : callable
+        A function of floats, arrays, and trees of them, in plain NumPy and Python; also ``grad(g)`` or any other
+        transform of one.
+    *example, **named
+        Arguments. Their shapes, dtypes and fixed values (whole numbers, strings and so on) become part of the
+        program, the floats do not.
+
+    Returns
+    -------
+    Program
+
+    Raises
+    ------
+    TypeError
+        If an argument is neither a float, a float array, fixed, nor a tree of these.
+
+    Examples
+    --------
+    >>> import fasttape as ft
+    >>> p = trace(ft.grad(lambda x: (x * x).sum()), np.zeros(2))
+    >>> p(np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+    if not callable(f):
+        raise TypeError(f"trace: the first argument must be a function, got {type(f).__name__}")
+    return _program.trace(Program, f, example, named)
+
+
+def compile(f=None, *, static=()):
+    """Return `f` as a function that is traced once for each signature and path, and run without Python after that.
+
+    The results are, bit for bit, those of `f`. Where `f` branches on values (``if``, ``while``, ``int(x)``, a mask as
+    an index), each path is traced when it is first taken, and found again by what Python saw on the way.
+
+    Parameters
+    ----------
+    f : callable
+        As `trace` takes it. Without it, a decorator is returned: ``@compile(static="n")``.
+    static : int, str, or a tuple of them
+        Positions and names of arguments that are fixed although they are, or hold, floats.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of `f`. ``programs`` are those it keeps, 256 paths of each of 256 signatures at most,
+        and ``clear()`` forgets them.
+
+    Warns
+    -----
+    RuntimeWarning
+        Once, when 32 paths or signatures have been traced, naming the line or the argument that made the last.
+
+    Examples
+    --------
+    >>> @compile
+    ... def f(x, n):
+    ...     for _ in range(n):
+    ...         x = x * x if x > 0.5 else x + 1.0
+    ...     return x
+    >>> f(2.0, 3), f(0.25, 1)
+    (np.float64(256.0), np.float64(1.25))
+    >>> len(f.programs)
+    2
+    """
+    static = frozenset(static if isinstance(static, (tuple, list, set, frozenset)) else (static,))
+    if not all(isinstance(key, (int, str)) and not isinstance(key, bool) for key in static):
+        raise TypeError(f"compile: static must be positions and names of arguments, got {sorted(map(repr, static))}")
+    if f is None:
+        return lambda function: compile(function, static=static)
+    if not callable(f):
+        raise TypeError(f"compile: the first argument must be a function, got {type(f).__name__}")
+    return _compiled.Compiled(Program, f, static or None, _LIMIT)
