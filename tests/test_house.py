@@ -17,7 +17,7 @@ FLOORS = """
 vm
 loop tape
 buffers needs record
-capture copies index loops rows sweep
+capture copies distinct index loops rows sweep
 fuse repeat
 runs roll
 plan pull push

@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 from fasttape._core.copies cimport copy_tables
+from fasttape._core.distinct cimport Distinct, close_distinct, new_distinct, number, unique
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
@@ -22,45 +23,8 @@ cnp.import_array()
 cdef struct Rewrite:
     int32_t *to                     # the new node of an old one
     uint8_t *varies                 # an old node depends on an input
-    int32_t *slot                   # open-addressing hash of new nodes; -1 is empty
-    int64_t slots
-
-
-# ---- new entries, each once
-
-cdef inline uint64_t mixed(uint64_t h, uint64_t x) noexcept nogil:
-    h = (h ^ x) * <uint64_t>0x9E3779B97F4A7C15
-    return h ^ (h >> 32)
-
-
-cdef int32_t unique(Tape tape, Rewrite *r, ft_entry *e) except -1 nogil:
-    """The node of this entry on the new tape."""
-    cdef uint64_t h = mixed(mixed(e.op | <uint64_t>e.dtype << 8 | <uint64_t>e.shape << 16, <uint32_t>e.a), <uint32_t>e.b)
-    cdef int64_t k = mixed(h, <uint32_t>e.aux) & <uint64_t>(r.slots - 1)
-    cdef ft_entry *o
-    while r.slot[k] >= 0:
-        o = tape.t.entry + r.slot[k]
-        if o.op == e.op and o.dtype == e.dtype and o.shape == e.shape and o.a == e.a and o.b == e.b and o.aux == e.aux:
-            return r.slot[k]
-        k = (k + 1) & (r.slots - 1)
-    r.slot[k] = emit(tape, e.op, e.dtype, e.flags & FT_ACTIVE, e.shape, e.a, e.b, e.aux)
-    return r.slot[k]
-
-
-cdef int32_t number(Tape tape, Rewrite *r, double value, int dtype) except -1 nogil:
-    """The node of a constant: its bits stand in `a` and `b` of its entry."""
-    cdef ft_entry e
-    cdef int32_t y
-    e.op = OP_constant
-    e.dtype = <uint8_t>dtype
-    e.flags = 0
-    e.shape = 0
-    memcpy(&e.a, &value, 8)
-    e.aux = 0
-    y = unique(tape, r, &e)
-    tape.t.entry[y].flags = FT_DONE
-    tape.t.val[y].f = value
-    return y
+    int64_t cap_to, cap_varies
+    Distinct made                   # the new entries
 
 
 cdef inline bint is_number(Tape tape, int32_t node, double value) noexcept nogil:
@@ -233,14 +197,14 @@ cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
     e = old.t.entry[o]
     if e.op == OP_view:
         e.a = moved(old, new, r, e.a)
-        r.to[o] = unique(new, r, &e)
+        r.to[o] = unique(new, &r.made, &e)
     elif e.shape == 0:                  # known: a constant
-        r.to[o] = number(new, r, old.t.val[o].f, e.dtype)
+        r.to[o] = number(new, &r.made, old.t.val[o].f, e.dtype)
     elif e.flags & FT_DONE:
         r.to[o] = known_array(old, new, o)
     else:                               # a spread number
         e.a = moved(old, new, r, e.a)
-        r.to[o] = unique(new, r, &e)
+        r.to[o] = unique(new, &r.made, &e)
     return r.to[o]
 
 
@@ -269,7 +233,7 @@ cdef int32_t move_entry(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
         if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add):
             e.b = moved(old, new, r, e.b)
     y = simpler(new, &e)
-    return y if y >= 0 else unique(new, r, &e)
+    return y if y >= 0 else unique(new, &r.made, &e)
 
 
 cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outputs, int64_t n) except -1:
@@ -302,20 +266,14 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
     cdef Tape new = Tape()
     cdef Rewrite r
     memset(&r, 0, sizeof(Rewrite))
-    r.slots = 64
-    while r.slots < old.t.n * 2:
-        r.slots *= 2
     copy_tables(old, new)
     try:
-        r.to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-        r.varies = <uint8_t *>allocate(old.t.n + 8)
-        r.slot = <int32_t *>allocate(r.slots * sizeof(int32_t))
-        if r.to == NULL or r.varies == NULL or r.slot == NULL:
-            raise MemoryError
-        memset(r.slot, 0xff, r.slots * sizeof(int32_t))
+        resize(<void **>&r.to, &r.cap_to, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.varies, &r.cap_varies, old.t.n, 1)
+        new_distinct(&r.made, old.t.n)
         rewrite(old, new, &r, n_input, outputs, n)
     finally:
-        free(r.to)
-        free(r.varies)
-        free(r.slot)
+        drop(<void **>&r.to, &r.cap_to, sizeof(int32_t))
+        drop(<void **>&r.varies, &r.cap_varies, 1)
+        close_distinct(&r.made)
     return new

@@ -5,7 +5,6 @@ Arrays are read and written where they lie: a state knows the places in its plan
 elsewhere for the next run.
 """
 
-from libc.stdlib cimport free
 from libc.string cimport memset
 
 cimport numpy as cnp
@@ -30,9 +29,9 @@ cdef class State:
     """A plan of a tape, and the numbers of one run. Its places are the inputs, then the outputs."""
 
     def __dealloc__(self):
-        free(self.field)
-        free(self.first)
-        free(self.moves)
+        drop(<void **>&self.field, &self.cap_field, sizeof(Field))
+        drop(<void **>&self.first, &self.cap_first, sizeof(int64_t))
+        drop(<void **>&self.moves, &self.cap_moves, 1)
 
 
 cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output):
