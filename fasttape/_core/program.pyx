@@ -20,6 +20,7 @@ from fasttape._core.tracer cimport value_of, wrap
 
 import numpy as np
 
+from fasttape._core import vm
 from fasttape._core.fuse import new_codes
 
 cnp.import_array()
@@ -273,3 +274,21 @@ def trace(kind, f, tuple args, dict kwargs):
 
 cdef str name_of(object f):
     return getattr(f, "__name__", None) or type(f).__name__
+
+
+# ---- for tests
+
+def kept(Program p):
+    """What a program keeps: the names of its tape's entries, and the bytes of its tapes, plans and arrays."""
+    cdef Tape tape
+    cdef State s
+    cdef int64_t total = 0
+    held = {id(x): x.nbytes for x in p.tape.keep if isinstance(x, np.ndarray)}
+    for s in p.states:
+        held.update({id(x): x.nbytes for x in s.homes if x is not None})
+    for tape in [p.tape] + [s.tape for s in p.states]:
+        total += tape.cap_entry * sizeof(ft_entry) + tape.cap_val * sizeof(ft_value) + tape.cap_last * sizeof(int32_t) \
+            + tape.t.cap_args * sizeof(int32_t) + tape.cap_instr * sizeof(ft_instr) + tape.cap_step * sizeof(ft_step) \
+            + tape.bytes_out + tape.cap_scratch
+    names = vm.names()
+    return [names[p.tape.t.entry[k].op] for k in range(p.tape.t.n)], total + sum(held.values())

@@ -14,6 +14,7 @@ cdef enum:
     FEWEST = 8                      # repetitions that are worth a loop
     LONGEST = 1 << 20               # entries of a body
     REMEMBERED = 16                 # periods
+    MULTIPLES = 4                   # of a period that are tried
 
 
 cdef int operands_of(Tape tape, int32_t i) noexcept nogil:
@@ -273,7 +274,28 @@ cdef int64_t accept(Tape tape, Sequence *s, int64_t start, int64_t period, int64
         return start
     s.n_repeat += 1
     s.n_place += period
-    return r.start + r.period * r.count
+    until[0] = r.start + r.period * r.count
+    return until[0]
+
+
+cdef int64_t accept_multiple(Tape tape, Sequence *s, int64_t start, int64_t period, int64_t run, int64_t *until) except -1 nogil:
+    """`accept` for this period or a small multiple of it: of a body whose ops are all the same, the ops alone tell
+    only a part. The sequence is alike for `run` entries."""
+    cdef int64_t end, k, m, ignored, reached = s.n
+    for k in range(1, MULTIPLES + 1):
+        m = k * period
+        if run < (FEWEST + 1) * m:      # the first repetition is often not quite like the others
+            break
+        end = accept(tape, s, start, m, run // m, &ignored)
+        if end > start:
+            until[0] = end
+            return end
+        end = accept(tape, s, start + m, m, run // m - 1, until)
+        if end > start + m:
+            return end
+        reached = min(reached, until[0])
+    until[0] = reached
+    return start
 
 
 cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
@@ -284,6 +306,7 @@ cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
     cdef int64_t met[REMEMBERED]        # a period that was met,
     cdef int64_t last[REMEMBERED]       # how far the sequence is alike with it, and
     cdef int64_t vain[REMEMBERED]       # how far it is known to lead nowhere
+    cdef int64_t misses[REMEMBERED]     # times that it has led nowhere, one after the other
     cdef int next_met = 0
     while size < s.n:
         size *= 2
@@ -313,20 +336,20 @@ cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
                 next_met = (next_met + 1) % REMEMBERED
                 met[k] = period
                 last[k] = vain[k] = q
+                misses[k] = 0
                 while last[k] < s.n and alike(tape, s, last[k], last[k] - period):
                     last[k] += 1
             run = last[k] - q
-            if q < vain[k] or run < (FEWEST + 1) * period:  # the first repetition is often not quite like the others
+            if q < vain[k] or run < (FEWEST + 1) * period:
                 q += 1
                 continue
-            end = accept(tape, s, q, period, run // period, vain + k)
-            if end == q:
-                end = accept(tape, s, q + period, period, run // period - 1, vain + k)
-                if end == q + period:
-                    end = q
+            end = accept_multiple(tape, s, q, period, run, vain + k)
             if end > q:
                 q = done = end
-            else:
+                misses[k] = 0
+            else:                       # look less often for what is not found
+                vain[k] = max(vain[k], q + misses[k] * period)
+                misses[k] = min(misses[k] + 1, FEWEST)
                 q += 1
     finally:
         free(slot)

@@ -356,8 +356,7 @@ cdef class Roller:
             expected = r.start + <int64_t>links[(k + n - 1) % n] - (r.period if k == 0 else 0)
             if place.a[0].kind != REF_SEQ or place.a[0].stride != r.period or place.a[0].base != expected:
                 return False
-            if place.aux_stride == 0 or place.aux_stride != first.aux_stride \
-                    or (place.aux - first.aux) % place.aux_stride != 0:
+            if place.aux_stride == 0 or place.aux_stride != first.aux_stride:
                 return False
             if self.used[r.place + p] & USED or (self.used[r.place + p] & USED_LAST and k < n - 1):
                 return False
