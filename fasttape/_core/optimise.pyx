@@ -5,19 +5,14 @@ an entry that depends on no input becomes a constant; one that equals an earlier
 that a derivative shares the sub-results of its primal); x*1, x - 0, -(-x) and their like are x. All of
 it is exact in floating point: the numbers are, bit for bit, those of the recorded tape.
 """
-import numpy as np
-
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-cimport numpy as cnp
-
-from fasttape._core.copies cimport copy_tables
+from fasttape._core.copies cimport copy_tables, emit_group, own_operands
+from fasttape._core.frozen cimport find_varying, known_array
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-
-cnp.import_array()
 
 cdef struct Rewrite:
     int32_t *to                     # the new node of an old one
@@ -120,25 +115,6 @@ cdef int32_t simpler(Tape tape, ft_entry *e) noexcept nogil:
 
 # ---- what depends on nothing
 
-cdef bint any_varies(Tape old, Rewrite *r, int32_t i) noexcept nogil:
-    cdef ft_entry *e = old.t.entry + i
-    cdef int arity, k
-    cdef int32_t *args
-    if e.op < FT_N_MAP:
-        arity = rows[e.op].arity
-        return r.varies[e.a] or (arity > 1 and r.varies[e.b]) or (arity > 2 and r.varies[e.aux])
-    if e.op == OP_input or e.op == OP_constant:
-        return False
-    if e.op == OP_assemble or e.op == OP_pack:
-        args = old.t.args + e.aux
-        arity = 2 if e.op == OP_assemble else 1
-        for k in range(args[0]):
-            if args[1 + arity * k] >= 0 and r.varies[args[1 + arity * k]]:
-                return True
-        return False
-    return r.varies[e.a] or (e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul) and r.varies[e.b])
-
-
 cdef inline bint is_fill(Tape old, int32_t i) noexcept nogil:
     """A spread number: cheaper to make than to keep."""
     return old.t.entry[i].op == OP_positive and old.t.entry[old.t.entry[i].a].shape == 0
@@ -157,32 +133,19 @@ cdef int64_t find_fixed(Tape old, Rewrite *r, int32_t first, int32_t top, int32_
     """What varying entries read that can be computed once and for all."""
     cdef int32_t i
     cdef int64_t n = 0
-    cdef int k, step
-    cdef int32_t *args
-    cdef ft_entry *e
+    cdef int k
+    cdef Reads o
     for i in range(first, top + 1):
-        e = old.t.entry + i
-        if not e.flags & FT_NEED:
+        if not old.t.entry[i].flags & FT_NEED:
             continue
         if not r.varies[i]:             # read by outputs alone, or by another that does not vary
             if old.t.last[i] == MASK_OF_ALL:
                 n = note_fixed(old, r, i, fixed, n)
-        elif e.op < FT_N_MAP:
-            n = note_fixed(old, r, e.a, fixed, n)
-            if rows[e.op].arity > 1:
-                n = note_fixed(old, r, e.b, fixed, n)
-            if rows[e.op].arity > 2:
-                n = note_fixed(old, r, e.aux, fixed, n)
-        elif e.op == OP_assemble or e.op == OP_pack:
-            args = old.t.args + e.aux
-            step = 2 if e.op == OP_assemble else 1
-            for k in range(args[0]):
-                if args[1 + step * k] >= 0:
-                    n = note_fixed(old, r, args[1 + step * k], fixed, n)
-        else:
-            n = note_fixed(old, r, e.a, fixed, n)
-            if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul):
-                n = note_fixed(old, r, e.b, fixed, n)
+            continue
+        o = reads_of(old, old.t.entry + i)
+        for k in range(o.n):
+            if o.at[k * o.step] >= 0:
+                n = note_fixed(old, r, o.at[k * o.step], fixed, n)
     return n
 
 
@@ -211,20 +174,6 @@ cdef int fold(Tape old, Rewrite *r, const int32_t *outputs, int64_t n) except -1
 
 # ---- from one tape to the other
 
-cdef int32_t known_array(Tape old, Tape new, int32_t i) except -1:
-    """A copy, on the new tape, of an array that is known on the old one."""
-    cdef ft_entry e = old.t.entry[i]
-    cdef int64_t size = old.t.shape[e.shape].size * itemsize(e.dtype)
-    cdef int32_t y = emit(new, OP_input, e.dtype, FT_DONE, e.shape, 0, 0, 0)
-    cdef cnp.ndarray copy = np.empty(max(size, 1), np.uint8)
-    if size:
-        memcpy(cnp.PyArray_DATA(copy), old.t.val[i].p, size)
-    new.t.val[y].p = cnp.PyArray_DATA(copy)
-    new.keep.append(copy)
-    new.t.entry[y].b = <int32_t>len(new.keep)
-    return y
-
-
 cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
     """The new node of an operand."""
     cdef ft_entry e
@@ -247,27 +196,25 @@ cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
 cdef int32_t move_entry(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
     """Entry i of the old tape, on the new one."""
     cdef ft_entry e = old.t.entry[i]
-    cdef int k, step
-    cdef int64_t at
+    cdef Reads o
+    cdef int k, n
     cdef int32_t y
-    if e.op < FT_N_MAP:
-        k = rows[e.op].arity
-        e.a = moved(old, new, r, e.a)
-        e.b = moved(old, new, r, e.b) if k > 1 else 0
-        e.aux = moved(old, new, r, e.aux) if k > 2 else 0
-    elif e.op == OP_assemble or e.op == OP_pack:
-        step = 2 if e.op == OP_assemble else 1
-        at = new_args(new, 1 + step * old.t.args[e.aux])
-        memcpy(new.t.args + at, old.t.args + e.aux, (1 + step * old.t.args[e.aux]) * sizeof(int32_t))
-        for k in range(old.t.args[e.aux]):
-            if new.t.args[at + 1 + step * k] >= 0:
-                y = moved(old, new, r, new.t.args[at + 1 + step * k])
-                new.t.args[at + 1 + step * k] = y
-        return emit(new, e.op, e.dtype, e.flags & FT_ACTIVE, e.shape, 0, 0, <int32_t>at)
-    else:
-        e.a = moved(old, new, r, e.a)
-        if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add):
-            e.b = moved(old, new, r, e.b)
+    if group_of(old, i) != i:
+        return r.to[group_of(old, i)] + e.a
+    own_operands(old, new, &e)
+    n = reads_of(new, &e).n
+    for k in range(n):
+        o = reads_of(new, &e)
+        if o.at[k * o.step] >= 0:
+            y = moved(old, new, r, o.at[k * o.step])
+            o = reads_of(new, &e)
+            o.at[k * o.step] = y
+    if e.op == OP_assemble or e.op == OP_pack or e.op == OP_loop or e.op == OP_program:
+        return emit_group(old, new, i, &e)
+    if e.op < FT_N_MAP and rows[e.op].arity < 3:        # what is no operand takes no part in comparisons
+        e.aux = 0
+        if rows[e.op].arity < 2:
+            e.b = 0
     y = simpler(new, &e)
     return y if y >= 0 else unique(new, r, &e)
 
@@ -277,9 +224,9 @@ cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outpu
     cdef ft_entry e
     cdef int32_t top, first
     memset(r.to, 0xff, old.t.n * sizeof(int32_t))
-    for i in range(old.t.n):
-        r.varies[i] = i < n_input or any_varies(old, r, <int32_t>i)
-        if r.varies[i] and i >= n_input:
+    find_varying(old, n_input, r.varies)
+    for i in range(n_input, old.t.n):
+        if r.varies[i]:
             old.t.entry[i].flags &= ~FT_DONE
     for i in range(n_input):
         e = old.t.entry[i]
@@ -306,6 +253,8 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
     while r.slots < old.t.n * 2:
         r.slots *= 2
     copy_tables(old, new)
+    new.programs = old.programs
+    new.kept = True
     try:
         r.to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
         r.varies = <uint8_t *>allocate(old.t.n + 8)
