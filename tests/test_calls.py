@@ -332,3 +332,23 @@ def test_a_long_call_can_be_interrupted():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, was)
     close(ft.compile(lambda x: p(x) * 1.0)(x)[:3], g(x[:3]))
+
+
+# ---- what was recorded, kept for sweeps
+
+def test_the_record_of_a_long_loop_is_small_and_whole():
+    """Packed above 16384 entries: what comes out differentiates as what went in."""
+    from fasttape._core import keep
+
+    def f(x):
+        y, z, total = x[0], x[1], 0.0
+        for i in range(3000):
+            y, z = y + 0.001 * z * x[i % 5], z - 0.001 * np.sin(y) + 1e-5 * i
+            total = total + y * z
+        return total
+
+    x = np.linspace(0.1, 1.0, 5)
+    p = ft.trace(f, x)
+    assert keep.record_bytes(p) < 30_000 * 2            # of 30,000 entries
+    assert bits(p.value_and_grad()(x)) == bits(ft.value_and_grad(f)(x))
+    close(p.grad().jvp()(x, x)[1], ft.hvp(f, x, x))

@@ -18,7 +18,7 @@ vm
 callee loop tape
 buffers needs record
 capture copies index loops rows sweep
-frozen fuse repeat
+frozen fuse packed repeat
 runs roll
 plan pull push
 optimise state tracer

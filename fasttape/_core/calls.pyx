@@ -107,7 +107,7 @@ def inlined(Program p):
     def f(*args, **kwargs):
         cdef list leaves = p.leaves_of(args, kwargs)
         cdef Tape tape = tape_of(leaves)
-        nodes = splice(p.record, tape, nodes_of(p, tape, leaves), p.record_outputs, p.n_output)
+        nodes = splice(p.record.tape(), tape, nodes_of(p, tape, leaves), p.record_outputs, p.n_output)
         if tape.guards is not None:
             tape.guards.extend([(node, *guard) for node, guard in zip(nodes[p.n_result:], p.guards)])
         return assembled(p.result, [wrap(tape, node) for node in nodes[:p.n_result]], p.n_result)
@@ -130,13 +130,14 @@ cdef Program derived(Program p, bint pulls, tuple moving, tuple given, int64_t l
     """The program of the cotangents of the arguments `moving` from those of the results `given`; or of the tangents
     of the results from those of the arguments `moving`. Its arguments are p's, then these seeds."""
     cdef Program q
-    cdef Tape outer, tape
+    cdef Tape outer, tape, old
     cdef list inputs, seeds, results, out = []
     cdef Sweep s
     cdef int32_t node
     key = pulls, moving, given, lanes
     if key in p.derived:
         return p.derived[key]
+    old = p.record.tape()
     q = Program.__new__(Program)
     q.name = f"{'pullback' if pulls else 'pushforward'} of {p.name}"
     q.places = []
@@ -145,14 +146,14 @@ cdef Program derived(Program p, bint pulls, tuple moving, tuple given, int64_t l
     try:
         s.start = 0
         s.lanes = lanes
-        inputs = [input_like(tape, p.record, node, 0) for node in range(p.n_input)]
+        inputs = [input_like(tape, old, node, 0) for node in range(p.n_input)]
         if pulls:
-            seeds = [input_like(tape, p.record, p.record_outputs[<int64_t>k], lanes) for k in given]
+            seeds = [input_like(tape, old, p.record_outputs[<int64_t>k], lanes) for k in given]
         else:
-            seeds = [input_like(tape, p.record, k, lanes) for k in moving]
+            seeds = [input_like(tape, old, k, lanes) for k in moving]
         for k in moving:
             tape.t.entry[<int32_t>inputs[k]].flags |= FT_ACTIVE
-        results = splice(p.record, tape, inputs, p.record_outputs, p.n_result)
+        results = splice(old, tape, inputs, p.record_outputs, p.n_result)
         s.end = tape.t.n
         if pulls:
             begin_pull(tape, &s, [inputs[k] for k in moving])

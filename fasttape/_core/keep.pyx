@@ -8,6 +8,7 @@ cimport numpy as cnp
 from fasttape._core.frozen cimport freeze
 from fasttape._core.loops cimport make_code
 from fasttape._core.optimise cimport optimise
+from fasttape._core.packed cimport keep_record
 from fasttape._core.program cimport Program, mark_after, name_of
 from fasttape._core.record cimport *
 from fasttape._core.roll cimport roll
@@ -61,7 +62,7 @@ cdef bint is_known(Tape tape, int64_t n_input, int32_t node) noexcept:
     return e.op == OP_constant or (e.op == OP_input and node >= n_input)
 
 
-cdef int keep_guards(Program p, list guards, int32_t *nodes) except -1:
+cdef int keep_guards(Program p, Tape frozen, list guards, int32_t *nodes) except -1:
     """Note what the guards must see. What is the same in every run, or is guarded already, needs none. `nodes`
     are the outputs on the recorded tape; what is no guard any more leaves them and the record's."""
     cdef int64_t k, n = 0, path = 0
@@ -75,12 +76,12 @@ cdef int keep_guards(Program p, list guards, int32_t *nodes) except -1:
     for k in range(<int64_t>len(guards)):
         node = p.record_outputs[p.n_result + k]
         _, how, seen, place = guards[k]
-        if (node, how) in met or is_known(p.record, p.n_input, node):
+        if (node, how) in met or is_known(frozen, p.n_input, node):
             continue
         met.add((node, how))
         p.record_outputs[p.n_result + n] = node
         nodes[p.n_result + n] = nodes[p.n_result + k]
-        p.truth[n] = seen if how is bool and p.record.t.entry[node].shape == 0 else -1
+        p.truth[n] = seen if how is bool and frozen.t.entry[node].shape == 0 else -1
         p.guards.append((how, seen, place))
         path = mark_after(path, seen)
         p.marks.append(path)
@@ -102,6 +103,7 @@ cdef bint has_float32(Tape tape) noexcept nogil:
 cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) except -1:
     """Make the program of a recorded tape, whose first nodes are the inputs, and of its outputs: the results, then
     what the guards look at. The tape is of no use afterwards."""
+    cdef Tape frozen
     cdef int64_t k, n = len(nodes)
     p.n_input = n_input
     p.n_output = n
@@ -114,9 +116,10 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
         raise MemoryError
     for k in range(n):
         p.outputs[k] = p.record_outputs[k] = nodes[k]
-    p.record = freeze(tape, n_input, p.record_outputs, n)
-    p.any_float = not has_float32(p.record)
-    keep_guards(p, guards, p.outputs)
+    frozen = freeze(tape, n_input, p.record_outputs, n)
+    p.any_float = not has_float32(frozen)
+    keep_guards(p, frozen, guards, p.outputs)
+    p.record = keep_record(frozen)
     p.tape = roll(optimise(tape, n_input, p.outputs, p.n_output), n_input, p.outputs, p.n_output)
     make_code(p.tape)
     p.tape.codes = new_codes()
@@ -193,3 +196,8 @@ def example_result(Program p):
         dtype = np.float32 if e.dtype & 1 else np.float64
         out.append(np.zeros(shape_tuple(p.tape, e.shape), dtype) if e.shape else dtype(0.5))
     return rebuilt(p.result, iter(out))
+
+
+def record_bytes(Program p):
+    """The memory of what was recorded, kept for sweeps."""
+    return p.record.bytes

@@ -2,6 +2,7 @@
 from libc.stdint cimport int8_t, int32_t, int64_t
 
 from fasttape._core.callee cimport Callee
+from fasttape._core.packed cimport Record
 from fasttape._core.signature cimport Form
 from fasttape._core.tape cimport Tape
 
@@ -11,7 +12,7 @@ cdef class Unmet:
 
 cdef class Program(Callee):
     cdef Tape tape                  # what is planned and run; its first nodes are the inputs
-    cdef Tape record                # what was recorded, for sweeps (frozen.pyx)
+    cdef Record record              # what was recorded, for sweeps
     cdef readonly object function
     cdef str name
     cdef object static              # positions and names of arguments that are fixed
