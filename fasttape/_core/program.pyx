@@ -179,4 +179,7 @@ cdef str what_was_seen(object how, object seen):
 
 
 cdef str name_of(object f):
-    return getattr(f, "__name__", None) or type(f).__name__
+    name = getattr(f, "__name__", None) or type(f).__name__
+    if getattr(f, "__module__", None) == "fasttape.transforms" and hasattr(f, "__wrapped__"):
+        return f"{name}({name_of(f.__wrapped__)})"
+    return name
