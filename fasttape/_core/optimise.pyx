@@ -5,10 +5,12 @@ an entry that depends on no input becomes a constant; one that equals an earlier
 that a derivative shares the sub-results of its primal); x*1, x - 0, -(-x) and their like are x. All of
 it is exact in floating point: the numbers are, bit for bit, those of the recorded tape.
 """
+from cpython.ref cimport PyObject
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from fasttape._core.copies cimport copy_tables, emit_group, own_operands
+from fasttape._core.elements cimport Variable, Variables
 from fasttape._core.frozen cimport find_varying, known_array
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.plan cimport evaluate
@@ -19,6 +21,9 @@ cdef struct Rewrite:
     uint8_t *varies                 # an old node depends on an input
     int32_t *slot                   # open-addressing hash of new nodes; -1 is empty
     int64_t slots
+    int32_t *last_use               # the last needed entry that reads an old node, itself or a region of it
+    int32_t *variable               # of an old array that is changed element by element: which one it is; or -1
+    PyObject *variables             # Variables
 
 
 # ---- new entries, each once
@@ -174,6 +179,95 @@ cdef int fold(Tape old, Rewrite *r, const int32_t *outputs, int64_t n) except -1
     return 0
 
 
+# ---- arrays that are changed element by element
+
+cdef int note_last_uses(Tape old, Rewrite *r, int32_t first, int32_t top, const int32_t *outputs, int64_t n) noexcept nogil:
+    """Returns whether there are such arrays."""
+    cdef int32_t i, node
+    cdef int64_t k
+    cdef Reads o
+    cdef bint found = False
+    for i in range(first, top + 1):
+        if not old.t.entry[i].flags & FT_NEED:
+            continue
+        found |= old.t.entry[i].op == OP_set_at or old.t.entry[i].op == OP_add_at
+        o = reads_of(old, old.t.entry + i)
+        for k in range(o.n):
+            node = o.at[k * o.step]
+            if node >= 0:
+                r.last_use[root_of(old, node)] = i
+    for k in range(n):
+        r.last_use[root_of(old, outputs[k])] = MASK_OF_ALL
+    return found
+
+
+cdef int32_t variable_of(Tape old, Tape new, Rewrite *r, int32_t i) except -2:
+    """The variable that entry i, a set_at or add_at, changes; -1 if there is none."""
+    cdef int32_t a = old.t.entry[i].a, k = r.variable[a]
+    if k >= 0 and r.last_use[a] == i:
+        r.variable[a] = -1              # and nobody asks for it any more
+    else:
+        k = (<Variables>r.variables).new(new, moved(old, new, r, a), old.t.n)
+    return k
+
+
+cdef int32_t element(Tape new, Rewrite *r, int32_t k, int64_t place) except -1:
+    """The node of an element of a variable."""
+    cdef Variable *v = (<Variables>r.variables).at + k
+    cdef ft_entry e = new.t.entry[v.base]
+    cdef double value
+    if v.known[place] >= 0:
+        return v.known[place]
+    if e.op == OP_positive and new.t.entry[e.a].shape == 0:
+        v.known[place] = e.a
+    elif e.op == OP_input and e.b > 0:                  # a known array
+        value = (<float *>new.t.val[v.base].p)[place] if e.dtype & 1 else (<double *>new.t.val[v.base].p)[place]
+        v.known[place] = number(new, r, value, e.dtype)
+    else:
+        e.op = OP_get
+        e.flags = 0
+        e.shape = 0
+        e.a = v.base
+        e.b = 0
+        e.aux = <int32_t>place
+        v.known[place] = unique(new, r, &e)
+    return v.known[place]
+
+
+cdef bint change_element(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
+    """Let entry i, a set_at or add_at, change a variable. False where it does not."""
+    cdef ft_entry e = old.t.entry[i]
+    cdef int32_t k, y, node
+    if e.dtype >= FT_B64:
+        return False
+    k = variable_of(old, new, r, i)
+    if k < 0:
+        return False
+    y = moved(old, new, r, e.b)
+    if new.t.entry[y].dtype != e.dtype:
+        if new.t.entry[y].dtype >= FT_B64:
+            return False
+        y = of_elements(new, r, OP_cast, e.dtype, y, 0)
+    if e.op == OP_add_at:
+        node = element(new, r, k, e.aux)
+        y = of_elements(new, r, OP_add, e.dtype, node, y)
+    (<Variables>r.variables).set(k, e.aux, y)
+    r.variable[i] = k
+    return True
+
+
+cdef int32_t of_elements(Tape new, Rewrite *r, int op, int dtype, int32_t a, int32_t b) except -1:
+    cdef ft_entry e
+    cdef int32_t y
+    memset(&e, 0, sizeof(ft_entry))
+    e.op = <uint8_t>op
+    e.dtype = <uint8_t>dtype
+    e.a = a
+    e.b = b
+    y = simpler(new, &e)
+    return y if y >= 0 else unique(new, r, &e)
+
+
 # ---- from one tape to the other
 
 cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
@@ -182,7 +276,9 @@ cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
     if r.to[o] >= 0:
         return r.to[o]
     e = old.t.entry[o]
-    if e.op == OP_view:
+    if r.variable[o] >= 0:
+        r.to[o] = (<Variables>r.variables).written(new, r.variable[o])
+    elif e.op == OP_view:
         e.a = moved(old, new, r, e.a)
         r.to[o] = unique(new, r, &e)
     elif e.shape == 0:                  # known: a constant
@@ -203,6 +299,8 @@ cdef int32_t move_entry(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
     cdef int32_t y
     if group_of(old, i) != i:
         return r.to[group_of(old, i)] + e.a
+    if e.op == OP_get and r.variable[e.a] >= 0:
+        return element(new, r, r.variable[e.a], e.aux)
     own_operands(old, new, &e)
     n = reads_of(new, &e).n
     for k in range(n):
@@ -225,7 +323,9 @@ cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outpu
     cdef int64_t i
     cdef ft_entry e
     cdef int32_t top, first
+    cdef bint elements
     memset(r.to, 0xff, old.t.n * sizeof(int32_t))
+    memset(r.variable, 0xff, old.t.n * sizeof(int32_t))
     find_varying(old, n_input, r.varies)
     for i in range(n_input, old.t.n):
         if r.varies[i]:
@@ -235,11 +335,16 @@ cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outpu
         r.to[i] = emit(new, OP_input, e.dtype, FT_DONE | (e.flags & FT_ACTIVE), e.shape, 0, 0, 0)
     fold(old, r, outputs, n)
     first = mark_needs(old, outputs, n, &top)
+    elements = note_last_uses(old, r, first, top, outputs, n)
     for i in range(first, top + 1):
         if old.t.entry[i].flags & FT_NEED:
             old.t.entry[i].flags &= ~FT_NEED
-            if r.varies[i]:
-                r.to[i] = move_entry(old, new, r, <int32_t>i)
+            if not r.varies[i]:
+                continue
+            if elements and (old.t.entry[i].op == OP_set_at or old.t.entry[i].op == OP_add_at) \
+                    and change_element(old, new, r, <int32_t>i):
+                continue
+            r.to[i] = move_entry(old, new, r, <int32_t>i)
     for i in range(n):
         outputs[i] = moved(old, new, r, outputs[i])
     return 0
@@ -250,7 +355,9 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
     old one. The outputs are replaced by their new nodes. The old tape is of no use afterwards."""
     cdef Tape new = Tape()
     cdef Rewrite r
+    variables = Variables()
     memset(&r, 0, sizeof(Rewrite))
+    r.variables = <PyObject *>variables
     r.slots = 64
     while r.slots < old.t.n * 2:
         r.slots *= 2
@@ -261,7 +368,9 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
         r.to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
         r.varies = <uint8_t *>allocate(old.t.n + 8)
         r.slot = <int32_t *>allocate(r.slots * sizeof(int32_t))
-        if r.to == NULL or r.varies == NULL or r.slot == NULL:
+        r.last_use = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
+        r.variable = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
+        if r.to == NULL or r.varies == NULL or r.slot == NULL or r.last_use == NULL or r.variable == NULL:
             raise MemoryError
         memset(r.slot, 0xff, r.slots * sizeof(int32_t))
         rewrite(old, new, &r, n_input, outputs, n)
@@ -269,4 +378,6 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
         free(r.to)
         free(r.varies)
         free(r.slot)
+        free(r.last_use)
+        free(r.variable)
     return new

@@ -257,10 +257,11 @@ cdef class Roller:
         return 0
 
     cdef int emit_links(self, Repeat *r, list links) except -1:
-        """Elements added to: regions, in an order in which each element gets its summands as before."""
+        """Elements added to, or set: regions, in an order in which each element gets what it is given as before."""
         cdef Place *place
         cdef int64_t p, step, first
         cdef int32_t c, v, view, shape
+        cdef bint sets = self.old.t.entry[self.s.node[r.start + <int64_t>links[0]]].op == OP_set_at
         place = self.s.place + r.place + <int64_t>links[0]
         c = self.node(self.s.node[place.a[0].base] if place.a[0].kind == REF_SEQ else <int32_t>place.a[0].base)
         shape = shape_of(self.new, c)
@@ -273,7 +274,7 @@ cdef class Roller:
                 first += (r.count - 1) * step
                 step = -step
             view = intern_view(self.new, shape, 1, &r.count, &step, first)
-            c = emit(self.new, OP_add_region, self.new.t.entry[c].dtype, 0, shape, c, v, view)
+            c = emit(self.new, OP_update if sets else OP_add_region, self.new.t.entry[c].dtype, 0, shape, c, v, view)
         p = links[len(links) - 1]
         self.final[r.place + p] = c
         return 0
@@ -300,10 +301,10 @@ cdef class Roller:
         for p in range(r.period):
             place = self.s.place + r.place + p
             op = self.old.t.entry[self.s.node[r.start + p]].op
-            if op == OP_set_at or op == OP_get:
+            if op == OP_get:
                 return None
-            self.fate[r.place + p] = LINK if op == OP_add_at else LANES
-            if op == OP_add_at:
+            self.fate[r.place + p] = LINK if op == OP_add_at or op == OP_set_at else LANES
+            if op == OP_add_at or op == OP_set_at:
                 links.append(p)
         if links and not self.linked(r, links):
             return None
@@ -354,6 +355,8 @@ cdef class Roller:
             place = self.s.place + r.place + p
             expected = r.start + <int64_t>links[(k + n - 1) % n] - (r.period if k == 0 else 0)
             if place.a[0].kind != REF_SEQ or place.a[0].stride != r.period or place.a[0].base != expected:
+                return False
+            if self.old.t.entry[self.s.node[r.start + p]].op != self.old.t.entry[self.s.node[r.start + <int64_t>links[0]]].op:
                 return False
             if place.aux_stride == 0 or place.aux_stride != first.aux_stride \
                     or (place.aux - first.aux) % place.aux_stride != 0:
@@ -469,7 +472,7 @@ cdef class Roller:
                     while back > 0:         # begins before the loop
                         self.note_use(self.s.node[r.start + q - back * r.period])
                         back -= 1
-                    if self.old.t.entry[self.s.node[r.start + p]].op == OP_add_at and k == 1:
+                    if self.old.t.entry[self.s.node[r.start + p]].op in (OP_add_at, OP_set_at) and k == 1:
                         self.used[r.place + q] |= USED
                 elif a.stride == 0:
                     self.note_use(self.s.node[a.base])
