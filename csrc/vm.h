@@ -83,6 +83,29 @@ typedef struct {
     const ft_step *step;
 } ft_run;
 
+typedef struct {                /* a pointer of a plan that goes into an array, `delta` bytes from where it begins */
+    char **at;
+    ptrdiff_t delta;
+} ft_field;
+
+/* A kept plan, as its caller sees it. Its places are its arguments, which are its tape's first nodes, then its
+ * results. */
+typedef struct {
+    const ft_tape *tape;
+    ft_run run;
+    int64_t n_input, n_output;
+    const int32_t *output;      /* nodes */
+    const uint8_t *moves;       /* by place: an array, which lies elsewhere at each call */
+    const int64_t *first;       /* by place: its first field; then the end */
+    const ft_field *field;
+} ft_call;
+
+/* Let the array of this place, whose node is given, lie at `data`. */
+static inline void ft_lay(const ft_call *c, int64_t place, int32_t node, char *data) {
+    c->tape->val[node].p = data;
+    for (int64_t k = c->first[place]; k < c->first[place + 1]; k++) *c->field[k].at = data + c->field[k].delta;
+}
+
 typedef double (*ft_function)(double a, double b, double c);
 
 typedef struct ft_vm {

@@ -268,7 +268,7 @@ def test_a_loop_that_a_guard_ends():
             program(other)
     compiled = ft.compile(f)
     for y in (x, other, x * 0.5, x):
-        same(compiled(y), f(y))
+        same(compiled(y), ft.vjp(f, y)[0])
 
 
 def test_a_loop_within_a_branch_of_values():
@@ -307,7 +307,7 @@ def test_body_of_a_hundred_thousand_entries():
 
     x = np.linspace(0.3, 1.7, 12)
     program = ft.trace(f, x)
-    same(program(-x), f(-x))
+    same(program(-x), ft.vjp(f, -x)[0])
 
 
 @pytest.mark.parametrize("seed", range(4))

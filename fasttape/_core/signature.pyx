@@ -15,9 +15,8 @@ cimport cython
 cimport numpy as cnp
 
 from fasttape._core.capture cimport few_axes, refuse_kin
-from fasttape._core.record cimport shape_of
+from fasttape._core.record cimport *
 from fasttape._core.tracer cimport Tracer, node_of
-from fasttape._core.vm cimport FT_F32, FT_F64
 
 cnp.import_array()
 
@@ -39,17 +38,17 @@ cdef object fixed_key(object x):
 cdef class Form:
     """What one argument looks like."""
 
-    cdef object key(self):
-        """What distinguishes this form, hashable."""
+    cdef object key(self, bint loose=False):
+        """What distinguishes this form, hashable; `loose` is that Python's floats and NumPy's are the same."""
         if self.kind < ARRAY:
-            return self.kind
+            return NUMBER64 if loose and self.kind == PYTHON_FLOAT else self.kind
         if self.kind == ARRAY:
             return self.kind, self.dtype, self.shape
         if self.kind == FIXED_ARRAY:
             return self.kind, self.value.dtype.str, self.value.shape, self.value.tobytes()
         if self.kind == FIXED:
             return self.kind, fixed_key(self.value)
-        return self.kind, self.type, self.names, tuple([(<Form>part).key() for part in self.parts])
+        return self.kind, self.type, self.names, tuple([(<Form>part).key(loose) for part in self.parts])
 
 
 cdef Form blank(int kind):
@@ -106,9 +105,27 @@ cdef Form form_of_tree(object x, str where):
     return form
 
 
-cdef Form form_of(object x, str where):
-    """The form of a value that is no traced one; `where` it stands, for error messages."""
+cdef Form form_of_traced(Tracer x, str where):
+    cdef int32_t node = node_of(x)
+    cdef ft_entry *e = x.tape.t.entry + node
     cdef Form form
+    if e.dtype != FT_F64 and e.dtype != FT_F32:
+        raise TypeError(f"{where} is a traced array of truth values; pass np.where(mask, 1.0, 0.0), or use it in the traced "
+                        f"function alone")
+    if e.shape == 0:
+        return blank(NUMBER32 if e.dtype == FT_F32 else PYTHON_FLOAT if e.flags & FT_WEAK else NUMBER64)
+    form = blank(ARRAY)
+    form.dtype = e.dtype
+    form.shape = shape_tuple(x.tape, e.shape)
+    form.ndim = len(form.shape)
+    return form
+
+
+cdef Form form_of(object x, str where):
+    """The form of a value; `where` it stands, for error messages."""
+    cdef Form form
+    if isinstance(x, Tracer):
+        return form_of_traced(x, where)
     if isinstance(x, cnp.ndarray):
         return form_of_array(x, where)
     if type(x) is float:
@@ -211,19 +228,19 @@ cdef bint same_fixed(object a, object b):
         return False
 
 
-cdef bint fits(Form form, object x, list leaves) except -1:
+cdef bint fits(Form form, object x, list leaves, bint loose) except -1:
     """Whether x has this form, as far as can be told at a glance; its numbers and arrays are appended to
     `leaves`. What is unusual (a subclass, an array of no axes) does not fit, and is looked at by `form_of`."""
     cdef int k
     cdef tuple shape
     cdef cnp.ndarray a
     if form.kind == PYTHON_FLOAT:
-        if not PyFloat_CheckExact(x):
+        if not PyFloat_CheckExact(x) and not (loose and PyFloat_Check(x)):
             return False
         leaves.append(x)
         return True
     if form.kind == NUMBER64:
-        if not PyFloat_Check(x) or PyFloat_CheckExact(x):
+        if not PyFloat_Check(x) or (not loose and PyFloat_CheckExact(x)):
             return False
         leaves.append(x)
         return True
@@ -262,7 +279,7 @@ cdef bint fits(Form form, object x, list leaves) except -1:
     if len(x) != len(form.parts):
         return False
     for k in range(len(form.parts)):
-        if not fits(<Form>form.parts[k], x[k], leaves):
+        if not fits(<Form>form.parts[k], x[k], leaves, loose):
             return False
     return True
 
@@ -358,7 +375,7 @@ cdef str unlike(Form form, object x, str where):
     cdef Form other
     if form.parts is None or type(x) is not form.type:
         other = form_of(x, where)
-        if other.key() == form.key() or (form.kind == FIXED and same_fixed(form.value, x)):
+        if other.key(True) == form.key(True) or (form.kind == FIXED and same_fixed(form.value, x)):
             return None
         return f"{where} is {written(other)}, and was {written(form)}"
     if form.kind == DICT and tuple(x) != form.names:

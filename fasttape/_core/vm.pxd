@@ -55,7 +55,7 @@ cdef extern from "vm.h" nogil:
         OP_logical_and, OP_logical_or, OP_logical_xor, OP_logical_not, OP_where, OP_greater, OP_greater_equal, OP_less_equal
         OP_input, OP_constant, OP_cast, OP_view, OP_get, OP_pad, OP_add_region, OP_update
         OP_add_at, OP_set_at, OP_sum, OP_max, OP_min, OP_matmul, OP_take, OP_put_add
-        OP_assemble, OP_pack, OP_loop, OP_call
+        OP_assemble, OP_pack, OP_loop, OP_program, OP_call
         OP_sign, OP_maximum, OP_minimum, OP_fmax, OP_fmin, OP_stop_gradient
     ctypedef void (*ft_kernel)(ssize_t, void *, const void *, const void *, const void *) noexcept nogil
     ctypedef struct ft_step:
@@ -80,6 +80,18 @@ cdef extern from "vm.h" nogil:
         const ft_instr *instr
         int64_t n_instr, next, entry, block
         const ft_step *step
+    ctypedef struct ft_field:
+        char **at
+        ssize_t delta
+    ctypedef struct ft_call:
+        const ft_tape *tape
+        ft_run run
+        int64_t n_input, n_output
+        const int32_t *output
+        const uint8_t *moves
+        const int64_t *first
+        const ft_field *field
+    void ft_lay(const ft_call *, int64_t, int32_t, char *)
     ctypedef struct ft_vm:
         const char *name
         double (*scalar)(int, double, double, double) noexcept nogil
