@@ -127,11 +127,9 @@ static void add_view(const ft_tape *t, int view, int f32, void *to, const void *
     else add_d((double *)to + w->offset, from, s->ndim, dims, strides, s->size);
 }
 
-static int64_t block_of(const ft_instr *in) { return in->n <= FT_WHOLE ? FT_WHOLE : FT_BLOCK; }
-
 static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, int64_t block, int64_t blocks) {
     const ft_step *first = r->step + in->lo, *last = r->step + in->hi;
-    const int64_t size = block_of(in);
+    const int64_t size = in->block;
     for (; blocks > 0; block++, blocks--) {
         int64_t start = block * size, n = in->n - start < size ? in->n - start : size;
         for (const ft_step *s = first; s < last; s++) {
@@ -320,7 +318,7 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
             break;
         }
         case FT_I_RUN: {
-            int64_t steps = in->hi - in->lo + 1, size = block_of(in), blocks = (in->n + size - 1) / size - r->block;
+            int64_t steps = in->hi - in->lo + 1, size = in->block, blocks = (in->n + size - 1) / size - r->block;
             int64_t most = work / (steps * size) + 1;
             if (blocks > most) {
                 run_blocks(t, r, in, r->block, most);

@@ -17,6 +17,7 @@ from fasttape._core.state cimport new_state
 from fasttape._core.trace cimport current, enter_own, leave, output_node
 from fasttape._core.tracer cimport wrap
 
+from fasttape._core import vm
 from fasttape._core.fuse import new_codes
 
 cnp.import_array()
@@ -201,3 +202,12 @@ def example_result(Program p):
 def record_bytes(Program p):
     """The memory of what was recorded, kept for sweeps."""
     return p.record.bytes
+
+
+def entries(Program p, bint recorded):
+    """(op, size, a, b, aux) of each entry of what was recorded, or of what is planned and run."""
+    cdef Tape tape = p.record.tape() if recorded else p.tape
+    cdef int64_t i
+    names = vm.names()
+    return [(names[tape.t.entry[i].op], tape.t.shape[tape.t.entry[i].shape].size, tape.t.entry[i].a, tape.t.entry[i].b,
+             tape.t.entry[i].aux) for i in range(tape.t.n)]

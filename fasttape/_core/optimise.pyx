@@ -21,8 +21,10 @@ cdef struct Rewrite:
     int32_t *to                     # the new node of an old one
     uint8_t *varies                 # an old node depends on an input
     int32_t *last_use               # the last needed entry that reads an old node, itself or a region of it
+    int32_t *chain                  # of an old array that has been changed: the first change of it; or -1
+    uint8_t *mixed                  # by that: it is not only added to
     int32_t *variable               # of an old array that is changed element by element: which one it is; or -1
-    int64_t cap_to, cap_varies, cap_last_use, cap_variable
+    int64_t cap_to, cap_varies, cap_last_use, cap_chain, cap_mixed, cap_variable
     Distinct made                   # the new entries
     PyObject *variables             # Variables
 
@@ -145,16 +147,22 @@ cdef int fold(Tape old, Rewrite *r, const int32_t *outputs, int64_t n) except -1
 
 # ---- arrays that are changed element by element
 
-cdef int note_last_uses(Tape old, Rewrite *r, int32_t first, int32_t top, const int32_t *outputs, int64_t n) noexcept nogil:
-    """Returns whether there are such arrays."""
+cdef int note_changes(Tape old, Rewrite *r, int32_t first, int32_t top, const int32_t *outputs, int64_t n) noexcept nogil:
+    """Note who reads what last, and which chains of changes do more than add: sums into an array that nobody looks at
+    on the way are regions as they are (roll.pyx)."""
     cdef int32_t i, node
     cdef int64_t k
     cdef Reads o
-    cdef bint found = False
+    cdef ft_entry *e
     for i in range(first, top + 1):
-        if not old.t.entry[i].flags & FT_NEED:
+        e = old.t.entry + i
+        if not e.flags & FT_NEED:
             continue
-        found |= old.t.entry[i].op == OP_set_at or old.t.entry[i].op == OP_add_at
+        if e.op == OP_set_at or e.op == OP_add_at:
+            r.chain[i] = r.chain[e.a] if r.chain[e.a] >= 0 else i
+            r.mixed[r.chain[i]] |= e.op == OP_set_at
+        elif e.op == OP_get and r.chain[e.a] >= 0:
+            r.mixed[r.chain[e.a]] = True
         o = reads_of(old, old.t.entry + i)
         for k in range(o.n):
             node = o.at[k * o.step]
@@ -162,7 +170,7 @@ cdef int note_last_uses(Tape old, Rewrite *r, int32_t first, int32_t top, const 
                 r.last_use[root_of(old, node)] = i
     for k in range(n):
         r.last_use[root_of(old, outputs[k])] = MASK_OF_ALL
-    return found
+    return 0
 
 
 cdef int32_t variable_of(Tape old, Tape new, Rewrite *r, int32_t i) except -2:
@@ -202,7 +210,7 @@ cdef bint change_element(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
     """Let entry i, a set_at or add_at, change a variable. False where it does not."""
     cdef ft_entry e = old.t.entry[i]
     cdef int32_t k, y, node
-    if e.dtype >= FT_B64:
+    if e.dtype >= FT_B64 or not r.mixed[r.chain[i]]:
         return False
     k = variable_of(old, new, r, i)
     if k < 0:
@@ -287,9 +295,10 @@ cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outpu
     cdef int64_t i
     cdef ft_entry e
     cdef int32_t top, first
-    cdef bint elements
     memset(r.to, 0xff, old.t.n * sizeof(int32_t))
     memset(r.variable, 0xff, old.t.n * sizeof(int32_t))
+    memset(r.chain, 0xff, old.t.n * sizeof(int32_t))
+    memset(r.mixed, 0, old.t.n)
     find_varying(old, n_input, r.varies)
     for i in range(n_input, old.t.n):
         if r.varies[i]:
@@ -299,14 +308,13 @@ cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outpu
         r.to[i] = emit(new, OP_input, e.dtype, FT_DONE | (e.flags & FT_ACTIVE), e.shape, 0, 0, 0)
     fold(old, r, outputs, n)
     first = mark_needs(old, outputs, n, &top)
-    elements = note_last_uses(old, r, first, top, outputs, n)
+    note_changes(old, r, first, top, outputs, n)
     for i in range(first, top + 1):
         if old.t.entry[i].flags & FT_NEED:
             old.t.entry[i].flags &= ~FT_NEED
             if not r.varies[i]:
                 continue
-            if elements and (old.t.entry[i].op == OP_set_at or old.t.entry[i].op == OP_add_at) \
-                    and change_element(old, new, r, <int32_t>i):
+            if (old.t.entry[i].op == OP_set_at or old.t.entry[i].op == OP_add_at) and change_element(old, new, r, <int32_t>i):
                 continue
             r.to[i] = move_entry(old, new, r, <int32_t>i)
     for i in range(n):
@@ -329,6 +337,8 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
         resize(<void **>&r.to, &r.cap_to, old.t.n, sizeof(int32_t))
         resize(<void **>&r.varies, &r.cap_varies, old.t.n, 1)
         resize(<void **>&r.last_use, &r.cap_last_use, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.chain, &r.cap_chain, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.mixed, &r.cap_mixed, old.t.n, 1)
         resize(<void **>&r.variable, &r.cap_variable, old.t.n, sizeof(int32_t))
         new_distinct(&r.made, old.t.n)
         rewrite(old, new, &r, n_input, outputs, n)
@@ -336,6 +346,8 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
         drop(<void **>&r.to, &r.cap_to, sizeof(int32_t))
         drop(<void **>&r.varies, &r.cap_varies, 1)
         drop(<void **>&r.last_use, &r.cap_last_use, sizeof(int32_t))
+        drop(<void **>&r.chain, &r.cap_chain, sizeof(int32_t))
+        drop(<void **>&r.mixed, &r.cap_mixed, 1)
         drop(<void **>&r.variable, &r.cap_variable, sizeof(int32_t))
         close_distinct(&r.made)
     return new

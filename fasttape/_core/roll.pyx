@@ -275,10 +275,19 @@ cdef class Roller:
                 first += (r.count - 1) * step
                 step = -step
             view = intern_view(self.new, shape, 1, &r.count, &step, first)
+            if not sets and self.is_zeros(c):       # 0.0 + v, and zeros around it
+                v = map2(self.new, OP_add, v, constant(self.new, 0.0, self.new.t.entry[c].dtype))
+                c = emit(self.new, OP_pad, self.new.t.entry[c].dtype, 0, shape, v, 0, view)
+                continue
             c = emit(self.new, OP_update if sets else OP_add_region, self.new.t.entry[c].dtype, 0, shape, c, v, view)
         p = links[len(links) - 1]
         self.final[r.place + p] = c
         return 0
+
+    cdef bint is_zeros(self, int32_t node) noexcept:
+        cdef ft_entry *e = self.new.t.entry + node
+        return e.op == OP_positive and self.new.t.entry[e.a].op == OP_constant \
+            and (<uint64_t *>&self.new.t.val[e.a].f)[0] == 0
 
     cdef list in_order(self, Repeat *r, list links):
         """The links, those that reach a common element first in an earlier iteration before the others."""

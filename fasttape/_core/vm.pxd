@@ -43,7 +43,7 @@ cdef extern from "vm.h" nogil:
     enum:
         FT_L_LOAD, FT_L_STORE, FT_L_CAST
     enum:
-        FT_N_MAP, FT_N_OPS, FT_BLOCK, FT_WHOLE, FT_MAX_DIMS
+        FT_N_MAP, FT_N_OPS, FT_BLOCK, FT_WHOLE, FT_LONG, FT_MAX_DIMS
         FT_K_SPLAT, FT_K_CAST, FT_K_SINCOS
         FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM, FT_STEP_CODE, FT_STEP_STREAM, FT_STREAMS
         FT_I_SCALARS, FT_I_RUN, FT_I_COPY, FT_I_ZERO
@@ -71,7 +71,7 @@ cdef extern from "vm.h" nogil:
         const void *a
         const void *b
         int32_t view_a, view_b, shape_a, shape_b
-        int64_t n
+        int64_t n, block
     ctypedef void (*ft_gufunc_loop)(char **, const ssize_t *, const ssize_t *, void *) noexcept nogil
     ctypedef struct ft_library:
         ft_gufunc_loop matmul[2]
