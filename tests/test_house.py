@@ -17,7 +17,7 @@ FLOORS = """
 vm
 callee loop tape
 buffers needs record
-capture copies elements index loops rows sweep
+capture copies distinct elements index loops rows sweep
 frozen fuse packed repeat
 runs roll
 plan pull push

@@ -19,7 +19,7 @@ cdef class Variables:
         cdef int64_t k
         for k in range(self.n):
             free(self.at[k].known)
-        free(self.at)
+        drop(<void **>&self.at, &self.cap, sizeof(Variable))
 
     cdef int32_t new(self, Tape tape, int32_t base, int64_t entries) except -2:
         """A variable that begins as the array `base`; -1 where it would take too much memory."""

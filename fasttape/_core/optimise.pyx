@@ -7,9 +7,10 @@ it is exact in floating point: the numbers are, bit for bit, those of the record
 """
 from cpython.ref cimport PyObject
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from fasttape._core.copies cimport copy_tables, emit_group, own_operands
+from fasttape._core.distinct cimport Distinct, close_distinct, new_distinct, number, unique
 from fasttape._core.elements cimport Variable, Variables
 from fasttape._core.frozen cimport find_varying, known_array
 from fasttape._core.needs cimport mark_needs
@@ -19,50 +20,13 @@ from fasttape._core.record cimport *
 cdef struct Rewrite:
     int32_t *to                     # the new node of an old one
     uint8_t *varies                 # an old node depends on an input
-    int32_t *slot                   # open-addressing hash of new nodes; -1 is empty
-    int64_t slots
     int32_t *last_use               # the last needed entry that reads an old node, itself or a region of it
     int32_t *chain                  # of an old array that has been changed: the first change of it; or -1
     uint8_t *mixed                  # by that: it is not only added to
     int32_t *variable               # of an old array that is changed element by element: which one it is; or -1
+    int64_t cap_to, cap_varies, cap_last_use, cap_chain, cap_mixed, cap_variable
+    Distinct made                   # the new entries
     PyObject *variables             # Variables
-
-
-# ---- new entries, each once
-
-cdef inline uint64_t mixed(uint64_t h, uint64_t x) noexcept nogil:
-    h = (h ^ x) * <uint64_t>0x9E3779B97F4A7C15
-    return h ^ (h >> 32)
-
-
-cdef int32_t unique(Tape tape, Rewrite *r, ft_entry *e) except -1 nogil:
-    """The node of this entry on the new tape."""
-    cdef uint64_t h = mixed(mixed(e.op | <uint64_t>e.dtype << 8 | <uint64_t>e.shape << 16, <uint32_t>e.a), <uint32_t>e.b)
-    cdef int64_t k = mixed(h, <uint32_t>e.aux) & <uint64_t>(r.slots - 1)
-    cdef ft_entry *o
-    while r.slot[k] >= 0:
-        o = tape.t.entry + r.slot[k]
-        if o.op == e.op and o.dtype == e.dtype and o.shape == e.shape and o.a == e.a and o.b == e.b and o.aux == e.aux:
-            return r.slot[k]
-        k = (k + 1) & (r.slots - 1)
-    r.slot[k] = emit(tape, e.op, e.dtype, e.flags & FT_ACTIVE, e.shape, e.a, e.b, e.aux)
-    return r.slot[k]
-
-
-cdef int32_t number(Tape tape, Rewrite *r, double value, int dtype) except -1 nogil:
-    """The node of a constant: its bits stand in `a` and `b` of its entry."""
-    cdef ft_entry e
-    cdef int32_t y
-    e.op = OP_constant
-    e.dtype = <uint8_t>dtype
-    e.flags = 0
-    e.shape = 0
-    memcpy(&e.a, &value, 8)
-    e.aux = 0
-    y = unique(tape, r, &e)
-    tape.t.entry[y].flags = FT_DONE
-    tape.t.val[y].f = value
-    return y
 
 
 cdef inline bint is_number(Tape tape, int32_t node, double value) noexcept nogil:
@@ -230,7 +194,7 @@ cdef int32_t element(Tape new, Rewrite *r, int32_t k, int64_t place) except -1:
         v.known[place] = e.a
     elif e.op == OP_input and e.b > 0:                  # a known array
         value = (<float *>new.t.val[v.base].p)[place] if e.dtype & 1 else (<double *>new.t.val[v.base].p)[place]
-        v.known[place] = number(new, r, value, e.dtype)
+        v.known[place] = number(new, &r.made, value, e.dtype)
     else:
         e.op = OP_get
         e.flags = 0
@@ -238,7 +202,7 @@ cdef int32_t element(Tape new, Rewrite *r, int32_t k, int64_t place) except -1:
         e.a = v.base
         e.b = 0
         e.aux = <int32_t>place
-        v.known[place] = unique(new, r, &e)
+        v.known[place] = unique(new, &r.made, &e)
     return v.known[place]
 
 
@@ -273,7 +237,7 @@ cdef int32_t of_elements(Tape new, Rewrite *r, int op, int dtype, int32_t a, int
     e.a = a
     e.b = b
     y = simpler(new, &e)
-    return y if y >= 0 else unique(new, r, &e)
+    return y if y >= 0 else unique(new, &r.made, &e)
 
 
 # ---- from one tape to the other
@@ -288,14 +252,14 @@ cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
         r.to[o] = (<Variables>r.variables).written(new, r.variable[o])
     elif e.op == OP_view:
         e.a = moved(old, new, r, e.a)
-        r.to[o] = unique(new, r, &e)
+        r.to[o] = unique(new, &r.made, &e)
     elif e.shape == 0:                  # known: a constant
-        r.to[o] = number(new, r, old.t.val[o].f, e.dtype)
+        r.to[o] = number(new, &r.made, old.t.val[o].f, e.dtype)
     elif e.flags & FT_DONE:
         r.to[o] = known_array(old, new, o)
     else:                               # a spread number
         e.a = moved(old, new, r, e.a)
-        r.to[o] = unique(new, r, &e)
+        r.to[o] = unique(new, &r.made, &e)
     return r.to[o]
 
 
@@ -324,7 +288,7 @@ cdef int32_t move_entry(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
         if rows[e.op].arity < 2:
             e.b = 0
     y = simpler(new, &e)
-    return y if y >= 0 else unique(new, r, &e)
+    return y if y >= 0 else unique(new, &r.made, &e)
 
 
 cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outputs, int64_t n) except -1:
@@ -366,31 +330,24 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
     variables = Variables()
     memset(&r, 0, sizeof(Rewrite))
     r.variables = <PyObject *>variables
-    r.slots = 64
-    while r.slots < old.t.n * 2:
-        r.slots *= 2
     copy_tables(old, new)
     new.programs = old.programs
     new.kept = True
     try:
-        r.to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-        r.varies = <uint8_t *>allocate(old.t.n + 8)
-        r.slot = <int32_t *>allocate(r.slots * sizeof(int32_t))
-        r.last_use = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-        r.variable = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-        r.chain = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-        r.mixed = <uint8_t *>allocate(old.t.n + 8)
-        if r.to == NULL or r.varies == NULL or r.slot == NULL or r.last_use == NULL or r.variable == NULL \
-                or r.chain == NULL or r.mixed == NULL:
-            raise MemoryError
-        memset(r.slot, 0xff, r.slots * sizeof(int32_t))
+        resize(<void **>&r.to, &r.cap_to, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.varies, &r.cap_varies, old.t.n, 1)
+        resize(<void **>&r.last_use, &r.cap_last_use, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.chain, &r.cap_chain, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.mixed, &r.cap_mixed, old.t.n, 1)
+        resize(<void **>&r.variable, &r.cap_variable, old.t.n, sizeof(int32_t))
+        new_distinct(&r.made, old.t.n)
         rewrite(old, new, &r, n_input, outputs, n)
     finally:
-        free(r.to)
-        free(r.varies)
-        free(r.slot)
-        free(r.last_use)
-        free(r.variable)
-        free(r.chain)
-        free(r.mixed)
+        drop(<void **>&r.to, &r.cap_to, sizeof(int32_t))
+        drop(<void **>&r.varies, &r.cap_varies, 1)
+        drop(<void **>&r.last_use, &r.cap_last_use, sizeof(int32_t))
+        drop(<void **>&r.chain, &r.cap_chain, sizeof(int32_t))
+        drop(<void **>&r.mixed, &r.cap_mixed, 1)
+        drop(<void **>&r.variable, &r.cap_variable, sizeof(int32_t))
+        close_distinct(&r.made)
     return new

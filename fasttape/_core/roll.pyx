@@ -45,20 +45,21 @@ cdef class Roller:
     cdef uint8_t *turned            # by repeat: its arrays lie in memory from the last iteration to the first
     cdef int32_t *final             # its value in the last one
 
+    cdef int32_t *by_node           # `to`, and the places of the sequence
+    cdef int32_t *by_place          # `repeat_of`, and the sequence
+    cdef int64_t cap_by_node, cap_by_place
+
     def __dealloc__(self):
-        free(self.to)
-        free(self.repeat_of)
+        drop(<void **>&self.by_node, &self.cap_by_node, sizeof(int32_t))
+        drop(<void **>&self.by_place, &self.cap_by_place, sizeof(int32_t))
         free(self.fate)
         free(self.used)
         free(self.lanes)
         free(self.turned)
         free(self.emitted)
         free(self.final)
-        free(self.s.node)
-        free(self.s.at)
-        free(self.s.part)
-        free(self.s.repeat)
-        free(self.s.place)
+        drop(<void **>&self.s.repeat, &self.s.cap_repeat, sizeof(Repeat))
+        drop(<void **>&self.s.place, &self.s.cap_place, sizeof(Place))
 
     # ---- from old nodes to new ones
 
@@ -367,8 +368,7 @@ cdef class Roller:
                 return False
             if self.old.t.entry[self.s.node[r.start + p]].op != self.old.t.entry[self.s.node[r.start + <int64_t>links[0]]].op:
                 return False
-            if place.aux_stride == 0 or place.aux_stride != first.aux_stride \
-                    or (place.aux - first.aux) % place.aux_stride != 0:
+            if place.aux_stride == 0 or place.aux_stride != first.aux_stride:
                 return False
             if self.used[r.place + p] & USED or (self.used[r.place + p] & USED_LAST and k < n - 1):
                 return False
@@ -566,17 +566,17 @@ cdef class Roller:
         cdef ft_entry e
         cdef Repeat *r
         cdef list links = []
-        self.to = <int32_t *>allocate(self.old.t.n * sizeof(int32_t) + 8)
-        self.s.at = <int32_t *>allocate(self.old.t.n * sizeof(int32_t) + 8)
+        k = self.old.t.n
+        resize(<void **>&self.by_node, &self.cap_by_node, 2 * k, sizeof(int32_t))
+        memset(self.by_node, 0xff, 2 * k * sizeof(int32_t))
+        self.to = self.by_node
+        self.s.at = self.by_node + k
         k = max(top - first + 1, 1)
-        self.s.node = <int32_t *>allocate(k * sizeof(int32_t))
-        self.s.part = <int32_t *>allocate(k * sizeof(int32_t))
-        self.repeat_of = <int32_t *>allocate(k * sizeof(int32_t))
-        if self.to == NULL or self.s.at == NULL or self.s.node == NULL or self.s.part == NULL or self.repeat_of == NULL:
-            raise MemoryError
-        memset(self.to, 0xff, self.old.t.n * sizeof(int32_t))
-        memset(self.s.at, 0xff, self.old.t.n * sizeof(int32_t))
+        resize(<void **>&self.by_place, &self.cap_by_place, 3 * k, sizeof(int32_t))
+        self.repeat_of = self.by_place
         memset(self.repeat_of, 0xff, k * sizeof(int32_t))
+        self.s.node = self.by_place + k
+        self.s.part = self.by_place + 2 * k
         self.find(first, top)
         k = max(self.s.n_place, 1)
         self.fate = <uint8_t *>allocate(k)

@@ -4,9 +4,6 @@ A kept tape does not change. What changes while it runs is a `State`: a copy of 
 Arrays are read and written where they lie: a state knows the places in its plan that point to each, and points them
 elsewhere for the next run.
 """
-
-from libc.stdlib cimport free
-
 cimport numpy as cnp
 
 from fasttape._core.buffers cimport Plan
@@ -29,9 +26,9 @@ cdef class State(Call):
     """A plan of a tape, and the numbers of one run."""
 
     def __dealloc__(self):
-        free(self.field)
-        free(self.first)
-        free(self.moves)
+        drop(<void **>&self.field, &self.cap_field, sizeof(ft_field))
+        drop(<void **>&self.first, &self.cap_first, sizeof(int64_t))
+        drop(<void **>&self.moves, &self.cap_moves, 1)
 
 
 cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output):

@@ -88,6 +88,7 @@ cdef int64_t new_args(Tape tape, int64_t n) except -1 nogil
 cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil
 cdef void give_buffer(Tape tape, void *data) noexcept nogil
 cdef int resize(void **array, int64_t *cap, int64_t want, int64_t size) except -1 nogil
+cdef void drop(void **array, int64_t *cap, int64_t size) noexcept nogil
 cdef void note_memory(Tape tape) noexcept nogil
 
 cdef inline int32_t emit(Tape tape, int op, int dtype, int flags, int32_t shape, int32_t a,
