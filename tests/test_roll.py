@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fasttape as ft
-from fasttape._core.program import kept
+from fasttape._core.keep import kept
 
 settings = hypothesis.settings(max_examples=400, deadline=None, derandomize=True, database=None,
                                suppress_health_check=list(hypothesis.HealthCheck))

@@ -13,7 +13,7 @@ from fasttape._core.program cimport Program, mark_after, name_of
 from fasttape._core.record cimport *
 from fasttape._core.roll cimport roll
 from fasttape._core.signature cimport *
-from fasttape._core.state cimport new_state
+from fasttape._core.state cimport State, new_state
 from fasttape._core.trace cimport current, enter_own, leave, output_node
 from fasttape._core.tracer cimport wrap
 
@@ -199,15 +199,24 @@ def example_result(Program p):
     return rebuilt(p.result, iter(out))
 
 
+# ---- for tests
+
+def kept(Program p):
+    """What a program keeps: the names of its tape's entries, and the bytes of its tapes, plans and arrays."""
+    cdef Tape tape
+    cdef State s
+    cdef int64_t total = p.record.bytes
+    held = {id(x): x.nbytes for x in p.tape.keep if isinstance(x, np.ndarray)}
+    for s in p.states:
+        held.update({id(x): x.nbytes for x in s.homes if x is not None})
+    for tape in [p.tape] + [s.tape for s in p.states]:
+        total += tape.cap_entry * sizeof(ft_entry) + tape.cap_val * sizeof(ft_value) + tape.cap_last * sizeof(int32_t) \
+            + tape.t.cap_args * sizeof(int32_t) + tape.cap_instr * sizeof(ft_instr) + tape.cap_step * sizeof(ft_step) \
+            + tape.bytes_out + tape.cap_scratch
+    names = vm.names()
+    return [names[p.tape.t.entry[k].op] for k in range(p.tape.t.n)], total + sum(held.values())
+
+
 def record_bytes(Program p):
     """The memory of what was recorded, kept for sweeps."""
     return p.record.bytes
-
-
-def entries(Program p, bint recorded):
-    """(op, size, a, b, aux) of each entry of what was recorded, or of what is planned and run."""
-    cdef Tape tape = p.record.tape() if recorded else p.tape
-    cdef int64_t i
-    names = vm.names()
-    return [(names[tape.t.entry[i].op], tape.t.shape[tape.t.entry[i].shape].size, tape.t.entry[i].a, tape.t.entry[i].b,
-             tape.t.entry[i].aux) for i in range(tape.t.n)]

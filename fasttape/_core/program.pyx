@@ -16,8 +16,6 @@ from fasttape._core.signature cimport *
 from fasttape._core.state cimport State, new_array, new_state, run_state
 from fasttape._core.tracer cimport value_of
 
-from fasttape._core import vm
-
 cnp.import_array()
 
 call_traced = None                  # set by calls.pyx: a call within a trace
@@ -185,21 +183,3 @@ cdef str name_of(object f):
     if getattr(f, "__module__", None) == "fasttape.transforms" and hasattr(f, "__wrapped__"):
         return f"{name}({name_of(f.__wrapped__)})"
     return name
-
-
-# ---- for tests
-
-def kept(Program p):
-    """What a program keeps: the names of its tape's entries, and the bytes of its tapes, plans and arrays."""
-    cdef Tape tape
-    cdef State s
-    cdef int64_t total = 0
-    held = {id(x): x.nbytes for x in p.tape.keep if isinstance(x, np.ndarray)}
-    for s in p.states:
-        held.update({id(x): x.nbytes for x in s.homes if x is not None})
-    for tape in [p.tape] + [s.tape for s in p.states]:
-        total += tape.cap_entry * sizeof(ft_entry) + tape.cap_val * sizeof(ft_value) + tape.cap_last * sizeof(int32_t) \
-            + tape.t.cap_args * sizeof(int32_t) + tape.cap_instr * sizeof(ft_instr) + tape.cap_step * sizeof(ft_step) \
-            + tape.bytes_out + tape.cap_scratch
-    names = vm.names()
-    return [names[p.tape.t.entry[k].op] for k in range(p.tape.t.n)], total + sum(held.values())

@@ -4,7 +4,6 @@ A kept tape does not change. What changes while it runs is a `State`: a copy of 
 Arrays are read and written where they lie: a state knows the places in its plan that point to each, and points them
 elsewhere for the next run.
 """
-
 cimport numpy as cnp
 
 from fasttape._core.buffers cimport Plan
