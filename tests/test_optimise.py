@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fasttape as ft
-from fasttape._core.program import kept
+from fasttape._core.keep import kept
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -3.0, math.inf, -math.inf, math.nan, 5e-324, -5e-324, 2.0**-1030, 1e300, -1.7e308]
 X = np.array([0.3, -1.2, 0.7])
