@@ -16,7 +16,7 @@ from fasttape._core.roll cimport roll
 from fasttape._core.signature cimport *
 from fasttape._core.state cimport State, lay, new_array, new_state, run_state
 from fasttape._core.trace cimport current, enter_own, leave, output_node
-from fasttape._core.tracer cimport value_of, wrap
+from fasttape._core.tracer cimport looked_at, value_of, wrap
 
 import numpy as np
 
@@ -76,7 +76,7 @@ cdef class Program:
         cdef Form form = form_of_call(args, kwargs, self.name, None)
         if form.key() != self.arguments.key():
             raise TypeError(f"{self.name}: the program was traced with other arguments: "
-                            f"{unlike_call(self.arguments, args, kwargs)}. Trace it again, or use compile, which does")
+                            f"{unlike_call(self.arguments, form)}. Trace it again, or use compile, which does")
         gather(form, (args, kwargs), leaves)
         return leaves
 
@@ -113,7 +113,7 @@ cdef class Program:
             if out[k] is None:
                 out[k] = value_of(tape, self.outputs[k])
             how, seen, _ = self.guards[k - self.n_result]
-            outcome = out[k] if how is None else how(out[k])
+            outcome = looked_at(how, out[k])
             if not same(outcome, seen):
                 self.states.append(s)
                 unmet = Unmet.__new__(Unmet)
