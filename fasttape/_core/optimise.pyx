@@ -141,12 +141,14 @@ cdef bint any_varies(Tape old, Rewrite *r, int32_t i) noexcept nogil:
 
 cdef inline bint is_fill(Tape old, int32_t i) noexcept nogil:
     """A spread number: cheaper to make than to keep."""
-    return old.t.entry[i].op == OP_positive and old.t.entry[old.t.entry[i].a].shape == 0
+    return old.t.entry[i].op == OP_positive and old.t.entry[i].shape != 0 and old.t.entry[old.t.entry[i].a].shape == 0
 
 
 cdef int64_t note_fixed(Tape old, Rewrite *r, int32_t o, int32_t *fixed, int64_t n) noexcept nogil:
     o = root_of(old, o)
-    if not r.varies[o] and not old.t.entry[o].flags & FT_DONE and not is_fill(old, o) and r.to[o] != -2:
+    if is_fill(old, o):
+        o = old.t.entry[o].a
+    if not r.varies[o] and not old.t.entry[o].flags & FT_DONE and r.to[o] != -2:
         r.to[o] = -2
         fixed[n] = o
         n += 1
