@@ -84,9 +84,7 @@ def call_traced(Program p, list leaves):
     met = []
     for k, (how, seen, place) in enumerate(p.guards):
         x = wrap(tape, <int32_t>(first + p.n_result + k))
-        outcome = concrete(x)
-        if how is not None:
-            outcome = how(outcome)
+        outcome = looked_at(how, concrete(x))
         if not same(outcome, seen):
             unmet = Unmet.__new__(Unmet)
             unmet.k = k

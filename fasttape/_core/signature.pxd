@@ -20,5 +20,5 @@ cdef int gather(Form form, object x, list leaves) except -1
 cdef int leaf_forms(Form form, list out) except -1
 cdef object rebuilt(Form form, object leaves)
 cdef bint has_traced(object x) except -1
-cdef str unlike_call(Form form, tuple args, dict kwargs)
+cdef str unlike_call(Form form, Form other)
 cdef str written(Form form)
