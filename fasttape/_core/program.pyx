@@ -136,20 +136,7 @@ cdef class Program(Callee):
             if out[k] is None:
                 out[k] = value_of(tape, self.outputs[k])
         self.end(s)
-        return assembled(self.result, out, self.n_result)
-
-
-cdef object assembled(Form form, list out, int64_t n):
-    """The result: the commonest forms without a detour."""
-    cdef int64_t k
-    if form.kind <= ARRAY:
-        return out[0]
-    if form.kind == TUPLE and form.type is tuple and len(form.parts) == n:
-        for k in range(n):
-            if (<Form>form.parts[k]).kind > ARRAY:
-                return rebuilt(form, iter(out))
-        return tuple(out) if len(out) == n else tuple(out[:n])
-    return rebuilt(form, iter(out))
+        return rebuilt(self.result, out)
 
 
 # ---- guards

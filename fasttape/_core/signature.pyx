@@ -11,6 +11,10 @@ from collections import OrderedDict
 
 import numpy as np
 
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.stdint cimport int64_t
+
 cimport cython
 cimport numpy as cnp
 
@@ -326,15 +330,31 @@ cdef int leaf_forms(Form form, list out) except -1:
     return 0
 
 
-cdef object rebuilt(Form form, object leaves):
-    """A value of this form, its numbers and arrays taken from an iterator."""
+cdef object rebuilt(Form form, list leaves):
+    """A value of this form, its numbers and arrays taken from a list."""
+    cdef int64_t at = 0
+    return rebuilt_from(form, leaves, &at)
+
+
+cdef object rebuilt_from(Form form, list leaves, int64_t *at):
+    cdef tuple made_tuple
+    cdef int64_t k, n
     if form.kind <= ARRAY:
-        return next(leaves)
+        at[0] += 1
+        return leaves[at[0] - 1]
     if form.kind == FIXED:
         return form.value
     if form.kind == FIXED_ARRAY:
         return form.value.copy()
-    parts = [rebuilt(part, leaves) for part in form.parts]
+    if form.type is tuple:
+        n = len(form.parts)
+        made_tuple = PyTuple_New(n)
+        for k in range(n):
+            part = rebuilt_from(<Form>form.parts[k], leaves, at)
+            Py_INCREF(part)
+            PyTuple_SET_ITEM(made_tuple, k, part)
+        return made_tuple
+    parts = [rebuilt_from(part, leaves, at) for part in form.parts]
     if form.kind == LIST:
         return parts
     if form.kind == DICT:
@@ -344,7 +364,7 @@ cdef object rebuilt(Form form, object leaves):
         for name, part in zip(form.names, parts):
             object.__setattr__(made, name, part)
         return made
-    return tuple(parts) if form.type is tuple else form.type._make(parts)
+    return form.type._make(parts)
 
 
 cdef bint has_traced(object x) except -1:
