@@ -8,7 +8,7 @@ import numpy as np
 from fasttape._core.capture cimport capture_array
 from fasttape._core.frozen cimport splice
 from fasttape._core.keep cimport array_input, keep, number_input
-from fasttape._core.program cimport Program, Unmet, assembled, same
+from fasttape._core.program cimport Program, Unmet, same
 from fasttape._core.pull cimport cotangent, give
 from fasttape._core.push cimport push, push_begin
 from fasttape._core.record cimport *
@@ -84,9 +84,7 @@ def call_traced(Program p, list leaves):
     met = []
     for k, (how, seen, place) in enumerate(p.guards):
         x = wrap(tape, <int32_t>(first + p.n_result + k))
-        outcome = concrete(x)
-        if how is not None:
-            outcome = how(outcome)
+        outcome = looked_at(how, concrete(x))
         if not same(outcome, seen):
             unmet = Unmet.__new__(Unmet)
             unmet.k = k
@@ -96,7 +94,7 @@ def call_traced(Program p, list leaves):
     if tape.guards is not None:
         tape.guards.extend(met)
     after_record(tape)
-    return assembled(p.result, results, p.n_result)
+    return rebuilt(p.result, results)
 
 
 program.call_traced = call_traced
@@ -110,7 +108,7 @@ def inlined(Program p):
         nodes = splice(p.record.tape(), tape, nodes_of(p, tape, leaves), p.record_outputs, p.n_output)
         if tape.guards is not None:
             tape.guards.extend([(node, *guard) for node, guard in zip(nodes[p.n_result:], p.guards)])
-        return assembled(p.result, [wrap(tape, node) for node in nodes[:p.n_result]], p.n_result)
+        return rebuilt(p.result, [wrap(tape, node) for node in nodes[:p.n_result]])
     return f
 
 

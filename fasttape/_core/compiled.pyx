@@ -38,6 +38,7 @@ cdef class Compiled:
     cdef str name
     cdef Program last               # the program of the last call
     cdef dict signatures            # form's key -> Paths
+    cdef Form newest                # of the signatures
     cdef int64_t limit              # programs of one signature, and signatures, that are kept
     cdef int64_t traced             # signatures
     cdef bint warned
@@ -93,7 +94,7 @@ cdef class Compiled:
             paths = Paths.__new__(Paths)
             paths.arguments = form
             paths.programs = []
-            self.enter(key, paths, args, kwargs)
+            self.enter(key, paths)
         if not paths.programs:
             return self.new_path(leaves, traced, paths, None, None)
         p = paths.programs[0]
@@ -147,7 +148,7 @@ cdef class Compiled:
             warnings.warn(f"{self.name}: {WARN_AT} paths of this function have been traced, the last because of what "
                           f"Python saw at {file}:{line}. Each new one costs a trace. Where values there decide nothing, "
                           f"use np.where and its like in place of if, and keep int() and float() out",
-                          RuntimeWarning, stacklevel=2)
+                          RuntimeWarning)
         return out
 
     cdef int use(self, Paths paths, Program p) except -1:
@@ -157,16 +158,18 @@ cdef class Compiled:
         paths.programs = programs
         return 0
 
-    cdef int enter(self, object key, Paths paths, tuple args, dict kwargs) except -1:
+    cdef int enter(self, object key, Paths paths) except -1:
+        cdef Form before = self.newest
+        self.newest = paths.arguments
         if len(self.signatures) >= self.limit:
             self.signatures.pop(next(iter(self.signatures)), None)
         self.signatures[key] = paths
         self.traced += 1
         if self.traced == WARN_AT and not self.warned:
             self.warned = True
-            different = unlike_call(self.last.arguments, args, kwargs)
+            different = unlike_call(before, paths.arguments)
             warnings.warn(f"{self.name}: {WARN_AT} signatures of this function have been traced, the last because "
                           f"{different}. Each new one costs a trace. Whole numbers, truth values and objects are fixed when "
                           f"a function is traced; pass as floats what varies and is computed with",
-                          RuntimeWarning, stacklevel=2)
+                          RuntimeWarning)
         return 0

@@ -145,7 +145,7 @@ cdef Program record(type kind, object f, Form arguments, list leaves, object sta
     try:
         for form, x in zip(forms, leaves):
             traced.append(wrap(tape, input_of(tape, form, x)))
-        args, kwargs = rebuilt(arguments, iter(traced))
+        args, kwargs = rebuilt(arguments, traced)
         result = f(*args, **kwargs)
         p.result = form_of_result(result, name)
         gather(p.result, result, results)
@@ -184,7 +184,7 @@ def trace(kind, f, tuple args, dict kwargs, name=None):
 
 def example_of(Program p):
     """Arguments (args, kwargs) like those of the program, of no particular values."""
-    return rebuilt(p.arguments, iter(examples_of(p.arguments)))
+    return rebuilt(p.arguments, examples_of(p.arguments))
 
 
 def example_result(Program p):
@@ -196,7 +196,7 @@ def example_result(Program p):
         e = p.tape.t.entry + p.outputs[k]
         dtype = np.float32 if e.dtype & 1 else np.float64
         out.append(np.zeros(shape_tuple(p.tape, e.shape), dtype) if e.shape else dtype(0.5))
-    return rebuilt(p.result, iter(out))
+    return rebuilt(p.result, out)
 
 
 # ---- for tests

@@ -33,7 +33,6 @@ cdef class Program(Callee):
     cdef list leaves_of(self, tuple args, dict kwargs)
     cdef object run(self, list leaves)
 
-cdef object assembled(Form form, list out, int64_t n)
 cdef bint same(object a, object b)
 cdef int64_t mark_after(int64_t before, object outcome)
 cdef str name_of(object f)

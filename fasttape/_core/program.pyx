@@ -14,7 +14,7 @@ from fasttape._core.callee cimport Call, Callee
 from fasttape._core.record cimport *
 from fasttape._core.signature cimport *
 from fasttape._core.state cimport State, new_array, new_state, run_state
-from fasttape._core.tracer cimport value_of
+from fasttape._core.tracer cimport looked_at, value_of
 
 cnp.import_array()
 
@@ -88,7 +88,7 @@ cdef class Program(Callee):
         cdef Form form = form_of_call(args, kwargs, self.name, self.static)
         if form.key(True) != self.arguments.key(True):
             raise TypeError(f"{self.name}: the program was traced with other arguments: "
-                            f"{unlike_call(self.arguments, args, kwargs)}. Trace it again, or use compile, which does")
+                            f"{unlike_call(self.arguments, form)}. Trace it again, or use compile, which does")
         gather(form, (args, kwargs), leaves)
         return leaves
 
@@ -125,7 +125,7 @@ cdef class Program(Callee):
             if out[k] is None:
                 out[k] = value_of(tape, self.outputs[k])
             how, seen, _ = self.guards[k - self.n_result]
-            outcome = out[k] if how is None else how(out[k])
+            outcome = looked_at(how, out[k])
             if not same(outcome, seen):
                 self.end(s)
                 unmet = Unmet.__new__(Unmet)
@@ -136,20 +136,7 @@ cdef class Program(Callee):
             if out[k] is None:
                 out[k] = value_of(tape, self.outputs[k])
         self.end(s)
-        return assembled(self.result, out, self.n_result)
-
-
-cdef object assembled(Form form, list out, int64_t n):
-    """The result: the commonest forms without a detour."""
-    cdef int64_t k
-    if form.kind <= ARRAY:
-        return out[0]
-    if form.kind == TUPLE and form.type is tuple and len(form.parts) == n:
-        for k in range(n):
-            if (<Form>form.parts[k]).kind > ARRAY:
-                return rebuilt(form, iter(out))
-        return tuple(out) if len(out) == n else tuple(out[:n])
-    return rebuilt(form, iter(out))
+        return rebuilt(self.result, out)
 
 
 # ---- guards

@@ -18,7 +18,7 @@ cdef Form form_of_result(object y, str who)
 cdef bint fits(Form form, object x, list leaves, bint loose) except -1
 cdef int gather(Form form, object x, list leaves) except -1
 cdef int leaf_forms(Form form, list out) except -1
-cdef object rebuilt(Form form, object leaves)
+cdef object rebuilt(Form form, list leaves)
 cdef bint has_traced(object x) except -1
-cdef str unlike_call(Form form, tuple args, dict kwargs)
+cdef str unlike_call(Form form, Form other)
 cdef str written(Form form)

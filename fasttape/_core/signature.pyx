@@ -11,6 +11,10 @@ from collections import OrderedDict
 
 import numpy as np
 
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.stdint cimport int64_t
+
 cimport cython
 cimport numpy as cnp
 
@@ -23,14 +27,23 @@ cnp.import_array()
 cdef extern from "Python.h":
     bint PyFloat_Check(object)
     bint PyFloat_CheckExact(object)
+    int Py_EnterRecursiveCall(const char *) except -1
+    void Py_LeaveRecursiveCall()
 
 cdef object FLOAT = struct.Struct("d")
+cdef object np_float64 = np.float64
 
 
 cdef object fixed_key(object x):
     """What tells fixed values apart: of floats the bits, so that 0.0 is not -0.0 and nan is itself."""
-    if isinstance(x, (float, np.floating)):
+    if isinstance(x, float):
         return type(x), "nan" if x != x else FLOAT.pack(x)
+    if isinstance(x, (complex, np.inexact)):
+        return type(x), repr(x)
+    if isinstance(x, (tuple, frozenset)):           # equal ones may differ in such parts
+        return type(x), x, repr(x)
+    if type(x) is slice:                            # not hashable before Python 3.12
+        return slice, x.start, x.stop, x.step
     return type(x), x
 
 
@@ -45,7 +58,7 @@ cdef class Form:
         if self.kind == ARRAY:
             return self.kind, self.dtype, self.shape
         if self.kind == FIXED_ARRAY:
-            return self.kind, self.value.dtype.str, self.value.shape, self.value.tobytes()
+            return self.kind, self.value.dtype, self.value.shape, self.value.tobytes()
         if self.kind == FIXED:
             return self.kind, fixed_key(self.value)
         return self.kind, self.type, self.names, tuple([(<Form>part).key(loose) for part in self.parts])
@@ -80,8 +93,8 @@ cdef Form form_of_array(cnp.ndarray a, str where):
     return form
 
 
-cdef Form form_of_tree(object x, str where):
-    """The form of a tuple, list, dict or dataclass; None for anything else."""
+cdef Form form_of_tree(object x, str where, bint static):
+    """The form of a tuple, list, dict or dataclass, of which all is fixed where `static`; None for anything else."""
     cdef Form form
     kind = type(x)
     if kind is tuple or (isinstance(x, tuple) and hasattr(kind, "_fields")):
@@ -101,7 +114,12 @@ cdef Form form_of_tree(object x, str where):
     else:
         return None
     form.type = kind
-    form.parts = tuple([form_of(part, where + step) for part, step in zip(parts, steps)])
+    Py_EnterRecursiveCall(b" in a tree of arguments")       # it may hold itself
+    try:
+        form.parts = tuple([form_of_static(part, where + step) if static else form_of(part, where + step)
+                            for part, step in zip(parts, steps)])
+    finally:
+        Py_LeaveRecursiveCall()
     return form
 
 
@@ -128,17 +146,15 @@ cdef Form form_of(object x, str where):
         return form_of_traced(x, where)
     if isinstance(x, cnp.ndarray):
         return form_of_array(x, where)
-    if type(x) is float:
-        return blank(PYTHON_FLOAT)
     if isinstance(x, (float, np.float32)):
-        return blank(NUMBER32 if isinstance(x, np.float32) else NUMBER64)
-    if isinstance(x, np.inexact):
+        return blank(NUMBER32 if isinstance(x, np.float32) else NUMBER64 if isinstance(x, np.float64) else PYTHON_FLOAT)
+    if isinstance(x, (np.inexact, complex)):
         raise TypeError(f"{where} is a {type(x).__name__}; pass a float")
-    form = form_of_tree(x, where)
+    form = form_of_tree(x, where, False)
     if form is not None:
         return form
     try:
-        hash(x)
+        hash(fixed_key(x))
     except TypeError:
         raise TypeError(f"{where} is a {type(x).__name__}, which may change without notice: it is neither a float or an "
                         f"array, nor a tuple, list, dict or dataclass of them, nor hashable") from None
@@ -150,19 +166,19 @@ cdef Form form_of(object x, str where):
 cdef Form form_of_static(object x, str where):
     """The form of an argument that is fixed although it is, or holds, floats."""
     cdef Form form
-    if isinstance(x, np.ndarray) or isinstance(x, (float, np.floating)):
-        form = blank(FIXED_ARRAY if isinstance(x, np.ndarray) else FIXED)
-        form.value = np.array(x, copy=True) if isinstance(x, np.ndarray) else x
-        if form.kind == FIXED_ARRAY and x.dtype.hasobject:
+    if isinstance(x, np.ndarray):
+        refuse_kin(x)
+        if x.dtype.hasobject:
             raise TypeError(f"{where} is an array of Python objects, which may change without notice")
+        form = blank(FIXED_ARRAY)
+        form.value = np.array(x, copy=True)
         return form
-    if type(x) in (tuple, list, dict):
-        form = blank(TUPLE if type(x) is tuple else LIST if type(x) is list else DICT)
-        form.type = type(x)
-        form.names = tuple(x) if form.kind == DICT else None
-        form.parts = tuple([form_of_static(part, where) for part in (x.values() if form.kind == DICT else x)])
+    if isinstance(x, (float, complex, np.inexact)):
+        form = blank(FIXED)
+        form.value = x
         return form
-    return form_of(x, where)
+    form = form_of_tree(x, where, True)
+    return form_of(x, where) if form is None else form
 
 
 cdef Form form_of_call(tuple args, dict kwargs, str who, object static):
@@ -189,7 +205,7 @@ cdef Form form_of_result(object y, str who):
         return blank(ARRAY if shape_of((<Tracer>y).tape, node) else NUMBER64)
     if isinstance(y, np.ndarray):
         return form_of_array(y, f"{who}: the function returned what")
-    if isinstance(y, float) or isinstance(y, (np.float32, np.float16)):
+    if isinstance(y, float) or isinstance(y, np.float32):
         return blank(NUMBER64)
     if isinstance(y, (bool, int, str, bytes, np.integer, np.bool_)) or y is None:
         form = blank(FIXED)
@@ -211,7 +227,11 @@ cdef Form form_of_result(object y, str who):
         raise TypeError(f"{who}: the function returned a {kind.__name__}; a program's results are numbers and arrays, in "
                         f"tuples, lists, dicts and dataclasses")
     form.type = kind
-    form.parts = tuple([form_of_result(part, who) for part in parts])
+    Py_EnterRecursiveCall(b" in a tree of results")
+    try:
+        form.parts = tuple([form_of_result(part, who) for part in parts])
+    finally:
+        Py_LeaveRecursiveCall()
     return form
 
 
@@ -240,7 +260,7 @@ cdef bint fits(Form form, object x, list leaves, bint loose) except -1:
         leaves.append(x)
         return True
     if form.kind == NUMBER64:
-        if not PyFloat_Check(x) or (not loose and PyFloat_CheckExact(x)):
+        if type(x) is not np_float64 and not (loose and PyFloat_Check(x)):
             return False
         leaves.append(x)
         return True
@@ -310,15 +330,31 @@ cdef int leaf_forms(Form form, list out) except -1:
     return 0
 
 
-cdef object rebuilt(Form form, object leaves):
-    """A value of this form, its numbers and arrays taken from an iterator."""
+cdef object rebuilt(Form form, list leaves):
+    """A value of this form, its numbers and arrays taken from a list."""
+    cdef int64_t at = 0
+    return rebuilt_from(form, leaves, &at)
+
+
+cdef object rebuilt_from(Form form, list leaves, int64_t *at):
+    cdef tuple made_tuple
+    cdef int64_t k, n
     if form.kind <= ARRAY:
-        return next(leaves)
+        at[0] += 1
+        return leaves[at[0] - 1]
     if form.kind == FIXED:
         return form.value
     if form.kind == FIXED_ARRAY:
         return form.value.copy()
-    parts = [rebuilt(part, leaves) for part in form.parts]
+    if form.type is tuple:
+        n = len(form.parts)
+        made_tuple = PyTuple_New(n)
+        for k in range(n):
+            part = rebuilt_from(<Form>form.parts[k], leaves, at)
+            Py_INCREF(part)
+            PyTuple_SET_ITEM(made_tuple, k, part)
+        return made_tuple
+    parts = [rebuilt_from(part, leaves, at) for part in form.parts]
     if form.kind == LIST:
         return parts
     if form.kind == DICT:
@@ -328,21 +364,26 @@ cdef object rebuilt(Form form, object leaves):
         for name, part in zip(form.names, parts):
             object.__setattr__(made, name, part)
         return made
-    return tuple(parts) if form.type is tuple else form.type._make(parts)
+    return form.type._make(parts)
 
 
 cdef bint has_traced(object x) except -1:
     """Whether x is a traced value or a tree with one in it."""
     if isinstance(x, Tracer):
         return True
-    if isinstance(x, (tuple, list)):
+    if isinstance(x, dict):
+        x = list(x.values())
+    elif dataclasses.is_dataclass(x) and not isinstance(x, type):
+        x = [getattr(x, field.name) for field in dataclasses.fields(x)]
+    elif not isinstance(x, (tuple, list)):
+        return False
+    Py_EnterRecursiveCall(b" in a tree of arguments")
+    try:
         for part in x:
             if has_traced(part):
                 return True
-    elif isinstance(x, dict):
-        return has_traced(list(x.values()))
-    elif dataclasses.is_dataclass(x) and not isinstance(x, type):
-        return has_traced([getattr(x, field.name) for field in dataclasses.fields(x)])
+    finally:
+        Py_LeaveRecursiveCall()
     return False
 
 
@@ -370,41 +411,41 @@ cdef str written(Form form):
     return f"{form.type.__name__}({', '.join([f'{name}={part}' for name, part in zip(names, parts)])})"
 
 
-cdef str unlike(Form form, object x, str where):
-    """What of x, which stands at `where`, is not as this form has it: the first difference, or None."""
-    cdef Form other
-    if form.parts is None or type(x) is not form.type:
-        other = form_of(x, where)
-        if other.key(True) == form.key(True) or (form.kind == FIXED and same_fixed(form.value, x)):
-            return None
+cdef str unlike(Form form, Form other, str where):
+    """What of `other`, which stands at `where`, is not as `form` has it: the first difference, or None."""
+    cdef int k
+    if form.key(True) == other.key(True):
+        return None
+    if form.parts is None or form.type is not other.type:
+        if form.kind == FIXED_ARRAY and written(form) == written(other):
+            return f"{where} is {written(other)}, of other elements"
         return f"{where} is {written(other)}, and was {written(form)}"
-    if form.kind == DICT and tuple(x) != form.names:
-        return f"{where} has the names {list(x)}, and had {list(form.names)}"
-    parts = list(parts_of(form, x))
-    if len(parts) != len(form.parts):
-        return f"{where} has {len(parts)} parts, and had {len(form.parts)}"
-    for k in range(len(parts)):
+    if form.names != other.names:
+        return f"{where} has the names {list(other.names)}, and had {list(form.names)}"
+    if len(form.parts) != len(other.parts):
+        return f"{where} has {len(other.parts)} parts, and had {len(form.parts)}"
+    for k in range(len(form.parts)):
         step = f"[{k}]" if form.kind in (TUPLE, LIST) else f"[{form.names[k]!r}]" if form.kind == DICT else f".{form.names[k]}"
-        different = unlike(form.parts[k], parts[k], where + step)
+        different = unlike(form.parts[k], other.parts[k], where + step)
         if different is not None:
             return different
     return None
 
 
-cdef str unlike_call(Form form, tuple args, dict kwargs):
+cdef str unlike_call(Form form, Form other):
     """What of a call's arguments is not as this form has it: the first difference."""
-    cdef Form positional = form.parts[0], named = form.parts[1]
+    cdef Form positional = form.parts[0], named = form.parts[1], others = other.parts[0], other_named = other.parts[1]
     cdef int k
-    if len(args) != len(positional.parts):
-        return f"there are {len(args)} positional arguments, and were {len(positional.parts)}"
-    if tuple(kwargs) != named.names:
-        return f"the keywords are {list(kwargs)}, and were {list(named.names)}"
-    for k in range(len(args)):
-        different = unlike(positional.parts[k], args[k], f"argument {k}")
+    if len(others.parts) != len(positional.parts):
+        return f"there are {len(others.parts)} positional arguments, and were {len(positional.parts)}"
+    if other_named.names != named.names:
+        return f"the keywords are {list(other_named.names)}, and were {list(named.names)}"
+    for k in range(len(positional.parts)):
+        different = unlike(positional.parts[k], others.parts[k], f"argument {k}")
         if different is not None:
             return different
-    for part, (name, x) in zip(named.parts, kwargs.items()):
-        different = unlike(part, x, f"argument {name}=")
+    for k in range(len(named.parts)):
+        different = unlike(named.parts[k], other_named.parts[k], f"argument {named.names[k]}=")
         if different is not None:
             return different
     return "they are of the same form"

@@ -48,7 +48,7 @@ cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t
     for i in range(n_output):
         node = outputs[i]
         e = tape.t.entry + node
-        if e.shape == 0 or e.op == OP_view or e.op == OP_input or e.flags & FT_FIXED:
+        if e.shape == 0 or e.op == OP_view or e.op == OP_input or e.flags & FT_FIXED or e.dtype >= FT_B64:
             s.homes.append(None)
         else:
             s.homes.append(new_home(tape, node))

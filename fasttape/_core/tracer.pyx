@@ -276,11 +276,31 @@ cdef object observed(Tracer x, object how):
     cdef Tape tape = x.tape
     force(tape, node)
     seen = value_of(tape, node)
-    if how is not None:
-        seen = how(seen)
+    try:
+        if how is not None:
+            seen = how(seen)
+    except Exception as error:
+        if tape.guards is not None:
+            tape.guards.append((node, how, Raised(repr(error)), place()))
+        raise
     if tape.guards is not None:
         tape.guards.append((node, how, seen, place()))
     return seen
+
+
+cdef object looked_at(object how, object value):
+    """What `how` makes of a value. What it raises is an outcome too, since the traced function may catch it."""
+    try:
+        return value if how is None else how(value)
+    except Exception as error:
+        return Raised(repr(error))
+
+
+class Raised(str):
+    """An exception, as text."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
 
 
 cdef object place():
