@@ -5,7 +5,6 @@ what was recorded. So the record is kept beside it, and `splice` appends it to a
 """
 import numpy as np
 
-from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
@@ -104,12 +103,12 @@ cdef Tape freeze(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
     """A new tape with what the outputs need; its first nodes are the inputs. The outputs are replaced by their
     new nodes."""
     cdef Tape new = Tape()
-    cdef uint8_t *varies = <uint8_t *>allocate(2 * old.t.n + 8)
-    cdef int32_t *to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-    cdef int64_t i
+    cdef uint8_t *varies = NULL
+    cdef int32_t *to = NULL
+    cdef int64_t i, cap_varies = 0, cap_to = 0
     try:
-        if varies == NULL or to == NULL:
-            raise MemoryError
+        resize(<void **>&varies, &cap_varies, 2 * old.t.n + 1, 1)
+        resize(<void **>&to, &cap_to, old.t.n + 1, sizeof(int32_t))
         memset(varies, 0, 2 * old.t.n)
         copy_tables(old, new)
         new.programs = list(old.programs)
@@ -119,8 +118,8 @@ cdef Tape freeze(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
         for i in range(n):
             outputs[i] = to[outputs[i]]
     finally:
-        free(varies)
-        free(to)
+        drop(<void **>&varies, &cap_varies, 1)
+        drop(<void **>&to, &cap_to, sizeof(int32_t))
     return new
 
 
@@ -189,13 +188,13 @@ cdef int splice_entry(Tape old, Tape tape, int32_t i, int32_t *to, int32_t *shap
 
 cdef list splice(Tape old, Tape tape, list inputs, const int32_t *outputs, int64_t n):
     """Append a frozen tape to another, its inputs being nodes there; returns the nodes of the outputs."""
-    cdef int32_t *to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-    cdef int32_t *shapes = <int32_t *>allocate(old.t.n_shape * sizeof(int32_t) + 8)
-    cdef int64_t i
+    cdef int32_t *to = NULL
+    cdef int32_t *shapes = NULL
+    cdef int64_t i, cap_to = 0, cap_shapes = 0
     cdef dict programs = {}
     try:
-        if to == NULL or shapes == NULL:
-            raise MemoryError
+        resize(<void **>&to, &cap_to, old.t.n + 1, sizeof(int32_t))
+        resize(<void **>&shapes, &cap_shapes, old.t.n_shape + 1, sizeof(int32_t))
         memset(shapes, 0xff, old.t.n_shape * sizeof(int32_t))
         for i in range(<int64_t>len(inputs)):
             to[i] = inputs[i]
@@ -204,5 +203,5 @@ cdef list splice(Tape old, Tape tape, list inputs, const int32_t *outputs, int64
                 splice_entry(old, tape, <int32_t>i, to, shapes, programs)
         return [to[outputs[i]] for i in range(n)]
     finally:
-        free(to)
-        free(shapes)
+        drop(<void **>&to, &cap_to, sizeof(int32_t))
+        drop(<void **>&shapes, &cap_shapes, sizeof(int32_t))

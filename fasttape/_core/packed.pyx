@@ -1,7 +1,8 @@
 """The record of a long tape, packed: repetitive as loops leave it, it shrinks to a hundredth.
 
-An entry's operands are predicted: those of the last entry before which the same ops stood, as far as eight back. In a
-loop what is then left is the same in every iteration, whichever way its operands run, and zlib finds that.
+An entry is predicted from the eight ops before it. Where these stood last, some entry followed, whose operands had moved
+by so much since the time before: so it will be again. In a loop it is, whichever way its operands run. What comes as
+predicted takes a bit; the rest is kept as it is.
 """
 import zlib
 
@@ -19,7 +20,10 @@ cnp.import_array()
 cdef enum:
     LONG = 1 << 14                  # entries from which packing is worth its time
     SLOTS = 1 << 14
-    FIELDS = 4                      # shape, a, b, aux
+
+cdef struct Guess:                  # what followed the ops of a slot last, and how far its operands had moved
+    ft_entry entry
+    int32_t step[4]                 # of shape, a, b, aux
 
 
 cdef class Record:
@@ -37,58 +41,76 @@ cdef class Record:
         return sum([len(part) for part in self.packed])
 
 
-cdef inline int64_t slot_after(uint64_t *context, int op) noexcept nogil:
-    """The slot of the eight ops that end with this one."""
-    context[0] = context[0] << 8 | <uint64_t>op
-    return <int64_t>(context[0] * <uint64_t>0x9E3779B97F4A7C15 >> 50)
+cdef inline int64_t slot_of(uint64_t ops) noexcept nogil:
+    return <int64_t>(ops * <uint64_t>0x9E3779B97F4A7C15 >> 50)
+
+
+cdef inline void predict(const Guess *g, ft_entry *e) noexcept nogil:
+    e[0] = g.entry
+    e.shape += g.step[0]
+    e.a += g.step[1]
+    e.b += g.step[2]
+    e.aux += g.step[3]
+
+
+cdef inline void learn(Guess *g, const ft_entry *e) noexcept nogil:
+    g.step[0] = e.shape - g.entry.shape
+    g.step[1] = e.a - g.entry.a
+    g.step[2] = e.b - g.entry.b
+    g.step[3] = e.aux - g.entry.aux
+    g.entry = e[0]
+
+
+cdef inline bint as_predicted(const ft_entry *e, const ft_entry *p) noexcept nogil:
+    return e.op == p.op and e.dtype == p.dtype and e.flags == p.flags and e.shape == p.shape and e.a == p.a \
+        and e.b == p.b and e.aux == p.aux
 
 
 cdef Record keep_record(Tape tape):
     """A record of a frozen tape, whose entries may go with it."""
     cdef Record r = Record.__new__(Record)
     cdef Tape rest
-    cdef int64_t i, k, n = tape.t.n, n_value = 0
-    cdef int32_t j
-    cdef uint64_t context = 0
+    cdef int64_t i, n = tape.t.n, n_odd = 0, n_value = 0
+    cdef uint64_t ops = 0
     cdef ft_entry *e
-    cdef ft_entry *f
-    cdef cnp.ndarray kinds, fields, table, values
-    cdef int32_t *field
-    cdef int32_t *last
-    cdef uint32_t *kind
+    cdef ft_entry guess
+    cdef Guess *g
+    cdef cnp.ndarray table, bits, odd, values
+    cdef uint8_t *bit
+    cdef ft_entry *exception
     cdef double *value
     r.rest = tape
     if n < LONG:
         return r
-    kinds = np.empty(n, np.uint32)
-    fields = np.empty((FIELDS, n), np.int32)
-    table = np.full(SLOTS, -1, np.int32)
+    table = np.zeros(SLOTS * sizeof(Guess), np.uint8)
+    bits = np.zeros(n // 8 + 1, np.uint8)
+    odd = np.empty(n * sizeof(ft_entry), np.uint8)
     values = np.empty(n, np.float64)
-    kind = <uint32_t *>cnp.PyArray_DATA(kinds)
-    field = <int32_t *>cnp.PyArray_DATA(fields)
-    last = <int32_t *>cnp.PyArray_DATA(table)
+    bit = <uint8_t *>cnp.PyArray_DATA(bits)
+    exception = <ft_entry *>cnp.PyArray_DATA(odd)
     value = <double *>cnp.PyArray_DATA(values)
-    for i in range(n):
-        e = tape.t.entry + i
-        memcpy(kind + i, e, 4)                      # op, dtype, flags
-        k = slot_after(&context, e.op)
-        j = last[k]
-        last[k] = <int32_t>i
-        f = tape.t.entry + max(j, 0)
-        field[i] = e.shape if j < 0 else e.shape - f.shape
-        field[n + i] = e.a if j < 0 else e.a - f.a
-        field[2 * n + i] = e.b if j < 0 else e.b - f.b
-        field[3 * n + i] = e.aux if j < 0 else e.aux - f.aux
-        if e.op == OP_constant:
-            value[n_value] = tape.t.val[i].f
-            n_value += 1
+    with nogil:
+        for i in range(n):
+            e = tape.t.entry + i
+            g = <Guess *>cnp.PyArray_DATA(table) + slot_of(ops)
+            predict(g, &guess)
+            if as_predicted(e, &guess):
+                bit[i >> 3] |= 1 << (i & 7)
+            else:
+                exception[n_odd] = e[0]
+                n_odd += 1
+            learn(g, e)
+            ops = ops << 8 | e.op
+            if e.op == OP_constant:
+                value[n_value] = tape.t.val[i].f
+                n_value += 1
     rest = Tape()
     copy_tables(tape, rest)
     copy_args(tape, rest)
     rest.keep = tape.keep
     rest.programs = tape.programs
     r.n = n
-    r.packed = zlib.compress(kinds, 1), zlib.compress(fields, 1), zlib.compress(values[:n_value], 1)
+    r.packed = zlib.compress(bits, 1), zlib.compress(odd[:n_odd * sizeof(ft_entry)], 1), zlib.compress(values[:n_value], 1)
     r.rest = rest
     return r
 
@@ -103,23 +125,20 @@ cdef int copy_args(Tape old, Tape new) except -1:
 
 cdef Tape unpacked(Record r):
     cdef Tape tape = Tape()
-    cdef int64_t i, k, n = r.n, n_value = 0
-    cdef int32_t j
-    cdef uint64_t context = 0
+    cdef int64_t i, n = r.n, n_odd = 0, n_value = 0
+    cdef uint64_t ops = 0
     cdef ft_entry *e
-    cdef ft_entry *f
-    cdef cnp.ndarray kinds, fields, table, values
-    cdef int32_t *field
-    cdef int32_t *last
-    cdef uint32_t *kind
+    cdef Guess *g
+    cdef cnp.ndarray table, bits, odd, values
+    cdef uint8_t *bit
+    cdef ft_entry *exception
     cdef double *value
-    kinds = np.frombuffer(zlib.decompress(r.packed[0]), np.uint32)
-    fields = np.frombuffer(zlib.decompress(r.packed[1]), np.int32)
-    values = np.frombuffer(zlib.decompress(r.packed[2]), np.float64)
-    table = np.full(SLOTS, -1, np.int32)
-    kind = <uint32_t *>cnp.PyArray_DATA(kinds)
-    field = <int32_t *>cnp.PyArray_DATA(fields)
-    last = <int32_t *>cnp.PyArray_DATA(table)
+    bits = np.frombuffer(zlib.decompress(r.packed[0]), np.uint8)
+    odd = np.frombuffer(zlib.decompress(r.packed[1]) or b"\0", np.uint8)
+    values = np.frombuffer(zlib.decompress(r.packed[2]) or bytes(8), np.float64)
+    table = np.zeros(SLOTS * sizeof(Guess), np.uint8)
+    bit = <uint8_t *>cnp.PyArray_DATA(bits)
+    exception = <ft_entry *>cnp.PyArray_DATA(odd)
     value = <double *>cnp.PyArray_DATA(values)
     copy_tables(r.rest, tape)
     copy_args(r.rest, tape)
@@ -129,15 +148,14 @@ cdef Tape unpacked(Record r):
     tape.programs = r.rest.programs
     for i in range(n):
         e = tape.t.entry + i
-        memcpy(e, kind + i, 4)
-        k = slot_after(&context, e.op)
-        j = last[k]
-        last[k] = <int32_t>i
-        f = tape.t.entry + max(j, 0)
-        e.shape = field[i] if j < 0 else field[i] + f.shape
-        e.a = field[n + i] if j < 0 else field[n + i] + f.a
-        e.b = field[2 * n + i] if j < 0 else field[2 * n + i] + f.b
-        e.aux = field[3 * n + i] if j < 0 else field[3 * n + i] + f.aux
+        g = <Guess *>cnp.PyArray_DATA(table) + slot_of(ops)
+        if bit[i >> 3] >> (i & 7) & 1:
+            predict(g, e)
+        else:
+            e[0] = exception[n_odd]
+            n_odd += 1
+        learn(g, e)
+        ops = ops << 8 | e.op
         tape.t.val[i].p = NULL
         if e.op == OP_constant:
             tape.t.val[i].f = value[n_value]
