@@ -22,12 +22,12 @@ from fasttape._core.vm cimport FT_F32, FT_F64
 cnp.import_array()
 
 cdef extern from "Python.h":
+    bint PyFloat_Check(object)
     bint PyFloat_CheckExact(object)
     int Py_EnterRecursiveCall(const char *) except -1
     void Py_LeaveRecursiveCall()
 
 cdef object FLOAT = struct.Struct("d")
-cdef object np_float64 = np.float64
 
 
 cdef object fixed_key(object x):
@@ -124,8 +124,10 @@ cdef Form form_of(object x, str where):
     cdef Form form
     if isinstance(x, cnp.ndarray):
         return form_of_array(x, where)
-    if isinstance(x, (float, np.float32)):
-        return blank(NUMBER32 if isinstance(x, np.float32) else NUMBER64 if isinstance(x, np.float64) else PYTHON_FLOAT)
+    if type(x) is float:
+        return blank(PYTHON_FLOAT)
+    if isinstance(x, (float, np.float32)):          # a class made from float is float64's, as in NumPy
+        return blank(NUMBER32 if isinstance(x, np.float32) else NUMBER64)
     if isinstance(x, (np.inexact, complex)):
         raise TypeError(f"{where} is a {type(x).__name__}; pass a float")
     if isinstance(x, Tracer):
@@ -240,7 +242,7 @@ cdef bint fits(Form form, object x, list leaves) except -1:
         leaves.append(x)
         return True
     if form.kind == NUMBER64:
-        if type(x) is not np_float64:
+        if not PyFloat_Check(x) or PyFloat_CheckExact(x):
             return False
         leaves.append(x)
         return True
