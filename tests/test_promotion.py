@@ -32,6 +32,18 @@ def written(a, b):
     return b
 
 
+def turned(op):
+    return lambda a, b: op(b, a)
+
+
+def of_it(op, factor=False):
+    return (lambda a, b: op(a) * b) if factor else (lambda a, b: op(a))
+
+
+def compared(op):
+    return lambda a, b: op(a, b) * b
+
+
 OPERATORS = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow"]
 UFUNCS = ["add", "multiply", "power", "maximum", "minimum", "arctan2", "hypot", "logaddexp", "fmod", "copysign", "heaviside",
           "float_power", "remainder", "floor_divide"]
@@ -39,12 +51,12 @@ OF_ONE = ["sin", "exp", "sqrt", "abs", "negative", "positive", "square", "recipr
           "copy", "ones_like", "ravel"]
 CASES = {
     **{f"operator {name}": getattr(operator, name) for name in OPERATORS},
-    **{f"operator {name} turned": lambda a, b, op=getattr(operator, name): op(b, a) for name in OPERATORS},
-    **{f"comparison {name}": lambda a, b, op=getattr(operator, name): op(a, b) * b for name in ("lt", "le", "gt", "ge", "eq", "ne")},
+    **{f"operator {name} turned": turned(getattr(operator, name)) for name in OPERATORS},
+    **{f"comparison {name}": compared(getattr(operator, name)) for name in ("lt", "le", "gt", "ge", "eq", "ne")},
     **{f"np.{name}": getattr(np, name) for name in UFUNCS},
-    **{f"np.{name} turned": lambda a, b, op=getattr(np, name): op(b, a) for name in UFUNCS},
-    **{f"np.{name} of it": lambda a, b, op=getattr(np, name): op(a) for name in OF_ONE},
-    **{f"np.{name} of it, times": lambda a, b, op=getattr(np, name): op(a) * b for name in OF_ONE},
+    **{f"np.{name} turned": turned(getattr(np, name)) for name in UFUNCS},
+    **{f"np.{name} of it": of_it(getattr(np, name)) for name in OF_ONE},
+    **{f"np.{name} of it, times": of_it(getattr(np, name), True) for name in OF_ONE},
     "where": lambda a, b: np.where(b > 2, a, b), "where turned": lambda a, b: np.where(b > 2, b, a),
     "where of numbers": lambda a, b: np.where(b > 2, a, 1.0), "where, times": lambda a, b: np.where(b > 2, a, 1.0) * b,
     "clip below": lambda a, b: np.clip(b, a, 2.5), "clip above": lambda a, b: np.clip(b, None, a),

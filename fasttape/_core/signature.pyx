@@ -24,10 +24,15 @@ cnp.import_array()
 cdef extern from "Python.h":
     bint PyFloat_Check(object)
     bint PyFloat_CheckExact(object)
-    int Py_EnterRecursiveCall(const char *) except -1
+    int Py_EnterRecursiveCall(const char *)
     void Py_LeaveRecursiveCall()
 
 cdef object FLOAT = struct.Struct("d")
+
+
+cdef inline int go_deeper() except -1:
+    """Into a tree, which may hold itself. To be followed by Py_LeaveRecursiveCall, if it does not raise."""
+    return -1 if Py_EnterRecursiveCall(b" in a tree of arguments or results") else 0
 
 
 cdef object fixed_key(object x):
@@ -110,7 +115,7 @@ cdef Form form_of_tree(object x, str where, bint static):
     else:
         return None
     form.type = kind
-    Py_EnterRecursiveCall(b" in a tree of arguments")       # it may hold itself
+    go_deeper()
     try:
         form.parts = tuple([form_of_static(part, where + step) if static else form_of(part, where + step)
                             for part, step in zip(parts, steps)])
@@ -209,7 +214,7 @@ cdef Form form_of_result(object y, str who):
         raise TypeError(f"{who}: the function returned a {kind.__name__}; a program's results are numbers and arrays, in "
                         f"tuples, lists, dicts and dataclasses")
     form.type = kind
-    Py_EnterRecursiveCall(b" in a tree of results")
+    go_deeper()
     try:
         form.parts = tuple([form_of_result(part, who) for part in parts])
     finally:
@@ -343,7 +348,7 @@ cdef bint has_traced(object x) except -1:
         x = [getattr(x, field.name) for field in dataclasses.fields(x)]
     elif not isinstance(x, (tuple, list)):
         return False
-    Py_EnterRecursiveCall(b" in a tree of arguments")
+    go_deeper()
     try:
         for part in x:
             if has_traced(part):
