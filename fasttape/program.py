@@ -104,9 +104,10 @@ def compile(f=None, *, static=()):
     >>> len(f.programs)
     2
     """
-    static = frozenset(static if isinstance(static, (tuple, list, set, frozenset)) else (static,))
+    static = tuple(static) if isinstance(static, (tuple, list, set, frozenset)) else (static,)
     if not all(isinstance(key, (int, str)) and not isinstance(key, bool) for key in static):
-        raise TypeError(f"compile: static must be positions and names of arguments, got {sorted(map(repr, static))}")
+        raise TypeError(f"compile: static must be positions and names of arguments, got {static}")
+    static = frozenset(static)
     if f is None:
         return lambda function: compile(function, static=static)
     if not callable(f):
