@@ -9,7 +9,8 @@ traces where it must. What an argument contributes is decided by its type:
 - tuples, lists, dicts and dataclasses are trees of these.
 
 What the function takes from around it, a global or a variable that it closes over, is a constant, copied when it is
-traced: a later change of it is not seen until the function is traced again (`compile(f).clear()`).
+traced: a later change of it is not seen until the function is traced again (`compile(f).clear()`). Whatever else
+Python does besides computing, printing and the text of numbers included, it does when it traces.
 """
 from fasttape._core import compiled as _compiled
 from fasttape._core import program as _program
