@@ -250,7 +250,7 @@ def test_interrupted_in_a_run():
             x = np.tanh(x @ y)
         return x
     compiled, small = ft.compile(f), np.ones((2, 2)) / 2
-    x = np.ones((700, 700)) / 700
+    x = np.ones((300, 300)) / 300
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         wanted = compiled(x, x)

@@ -186,6 +186,24 @@ def test_the_guard_that_is_flipped_is_the_one_named(k):
     assert_bits(program(x), one_shot(branches, x))
 
 
+@pytest.mark.parametrize("f, words", [
+    (lambda x: x * int(x), "int gave 1 at .*; with these arguments it is 2"), (lambda x: x if x > 2 else -x, "bool gave False at .* it is True"),
+    (lambda x: x * round(x), "a look at a value gave 1 at"), (lambda x: x * ft.value(x), r"a value was np.float64\(1.0\) at"),
+    (lambda x: ft.numpy.array([x, 1])[ft.numpy.array([x, 1]) > 1], "an array that the function looked into was another")])
+def test_what_a_bare_program_says(f, words):
+    with pytest.raises(ft.GuardError, match=f"^<lambda>: this program took the path on which {words}"):
+        ft.trace(f, 1.0)(2.5 if "True" in words else 2.0)
+
+
+def test_what_is_raised_by_a_look_is_an_outcome():
+    program = ft.trace(lambda x: x * caught_int(x), 1.5)
+    with pytest.raises(ft.GuardError, match="int gave 1 at .*; with these arguments it is ValueError"):
+        program(np.nan)
+    program = ft.trace(lambda x: x * caught_int(x), np.inf)
+    with pytest.raises(ft.GuardError, match="int gave OverflowError.* at .*; with these arguments it is 2"):
+        program(2.0)
+
+
 def test_all_paths():
     f, calls = counted(branches)
     g = ft.compile(f)

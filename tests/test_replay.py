@@ -3,6 +3,7 @@
 A program is a list of instructions, four small whole numbers each, that work on a growing list of values, as in
 tests/test_programs.py. Here they branch on values, loop as often as a value says, index by computed masks and
 places, mix float32 with float64, and catch what int(nan) raises. The inputs hold what is special about floats.
+What a Python float does is for tests/test_promotion.py: one-shot transforms take it as a float64.
 """
 import functools
 
@@ -166,8 +167,8 @@ def transforms(program):
 
 
 def inputs(seed, narrow, special):
-    """Three inputs and their tangents, of the dtypes that `narrow` says; special values among them. Python floats only
-    where all is float64: one-shot transforms take them as float64 where they differentiate."""
+    """Three inputs and their tangents, of the dtypes that `narrow` says; special values among them. Some numbers are
+    Python floats, where `narrow` is 8."""
     rng = np.random.default_rng([seed, special])
     made = []
     for k, shape in enumerate([(3,), (3, 4), ()] * 2):
@@ -176,7 +177,7 @@ def inputs(seed, narrow, special):
             x = np.where(rng.random(shape) < 0.3, rng.choice(SPECIAL, shape), x)
         with np.errstate(over="ignore"):
             x = x.astype(np.float32 if narrow >> k % 3 & 1 else np.float64)
-        made.append(x if shape else float(x) if narrow == 0 and seed % 2 else x[()])
+        made.append(x if shape else float(x) if narrow == 8 else x[()])
     return made
 
 
@@ -222,7 +223,7 @@ def test_values(program, seed, narrow):
 
 @pytest.mark.parametrize("name", transforms(()))
 @settings
-@hypothesis.given(program=PROGRAMS, seed=st.integers(0, 10**6), narrow=st.integers(0, 7))
+@hypothesis.given(program=PROGRAMS, seed=st.integers(0, 10**6), narrow=st.integers(0, 8))
 @hypothesis.example(program=[(10, 1, 0, 45)], seed=0, narrow=0)     # the cotangent of np.min is an element of a constant
 def test_derivatives(name, program, seed, narrow):
     f = transforms(program)[name]
