@@ -120,8 +120,7 @@ def test_layouts_are_one_form(traced_with, dtype):
             assert x.tobytes() == before and x.flags.writeable == flags
 
 
-@pytest.mark.filterwarnings("ignore:the matrix subclass")
-@pytest.mark.parametrize("x", [np.asmatrix(X), np.ma.array(X), np.array([1.0, None]), np.zeros(2, np.float16),
+@pytest.mark.parametrize("x", [X.view(np.matrix), np.ma.array(X), np.array([1.0, None]), np.zeros(2, np.float16),
                                np.zeros(2, np.longdouble), np.zeros(2, complex), np.array(["a"]), np.zeros(2, "M8[s]"),
                                np.zeros(2, [("a", float)]), np.float16(1), np.longdouble(1), 1j, np.complex64(1), {1.0}, {1.0: {2}},
                                collections.deque(), bytearray(2), collections.Counter("a")],
