@@ -83,10 +83,8 @@ cdef inline object of_numbers(int op, Tracer x, int32_t a, int32_t b, double val
     e = x.tape.t.entry + y
     e.op = <uint8_t>op
     e.dtype = FT_B64 if truth_ops[op] else FT_F64
-    e.flags = FT_DONE
-    e.flags |= weak(x.tape.t.entry[a].flags, x.tape.t.entry[b].flags, found == 2)
-    if not truth_ops[op]:
-        e.flags |= (x.tape.t.entry[a].flags | x.tape.t.entry[b].flags) & FT_ACTIVE
+    e.flags = FT_DONE | weak(x.tape.t.entry[a].flags, x.tape.t.entry[b].flags, found == 2) \
+        | ((x.tape.t.entry[a].flags | x.tape.t.entry[b].flags) & FT_ACTIVE if not truth_ops[op] else 0)
     e.shape = 0
     e.a = a
     e.b = b

@@ -63,7 +63,7 @@ cdef object applied(int op, tuple inputs):
     return binary(op, numpys_truth(inputs[0]), numpys_truth(inputs[1]))
 
 
-cdef inline object numpys_truth(object x):
+cdef object numpys_truth(object x):
     """A truth value as NumPy's, whose sums are truth values too; Python's are whole numbers to its operators."""
     if is_scalar(x) and (<Tracer>x).tape.t.entry[node_of(<Tracer>x)].dtype >= FT_B64:
         return strong(x)
