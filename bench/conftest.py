@@ -71,6 +71,14 @@ def quick(request):
 
 
 @pytest.fixture
+def need_compiler():
+    import native
+
+    if native.compiler() is None:
+        pytest.skip("no gcc to compile bench/native")
+
+
+@pytest.fixture
 def record(request):
     """Return the function that enters a finding in the table."""
 

@@ -53,6 +53,33 @@ def race(benchmark, workload, ours, yardstick, expected, target, budget):
     return Finding(workload, ratio, target, ours=our_median, yardstick=yardstick_median)
 
 
+def seconds_per_entry(benchmark, functions, rounds):
+    """Median time of each function over its number of entries, by which they are keyed, in order.
+
+    The sizes take turns.
+
+    Returns
+    -------
+    dict or None
+        None where pytest-benchmark is disabled.
+    """
+    *smaller, largest = functions
+    calls = {size: calls_per_round(functions[size], shortest_round=0.01) for size in smaller}
+    times = {size: [] for size in smaller}
+
+    def time_smaller():
+        for size in smaller:
+            times[size].append(seconds_per_call(functions[size], calls[size]) / size)
+
+    benchmark.pedantic(functions[largest], setup=time_smaller, rounds=rounds, warmup_rounds=1)
+    if benchmark.stats is None:
+        return None
+    medians = {size: statistics.median(samples) for size, samples in times.items()}
+    medians[largest] = benchmark.stats.stats.median / largest
+    benchmark.extra_info["seconds_per_entry"] = medians
+    return medians
+
+
 def seconds_per_call(function, calls=1):
     if isinstance(function, Native):
         return function.seconds_per_call(calls)

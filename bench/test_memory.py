@@ -2,13 +2,12 @@
 
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 
 import numpy as np
 import workloads
-from measure import assert_agree, calls_per_round, seconds_per_call
+from measure import assert_agree, seconds_per_entry
 from report import Finding
 
 import fasttape as ft
@@ -57,29 +56,16 @@ def test_time_per_tape_entry_is_constant(benchmark, record, quick):
 
     sizes = [10**k for k in range(3, 7 if quick else 8)]
     functions = {size: oscillator_gradient(size) for size in sizes}
-    largest = functions.pop(sizes[-1])
-    calls = {size: calls_per_round(f, shortest_round=0.01) for size, f in functions.items()}
-    times = {size: [] for size in functions}
-
-    def time_smaller():
-        for size, function in functions.items():
-            times[size].append(seconds_per_call(function, calls[size]) / size)
-
-    benchmark.pedantic(largest, setup=time_smaller, rounds=3 if quick else 7, warmup_rounds=1)
-    if benchmark.stats is None:  # --benchmark-disable
+    times = seconds_per_entry(benchmark, functions, rounds=3 if quick else 7)
+    if times is None:
         return
-    per_entry = [statistics.median(samples) for samples in times.values()]
-    per_entry.append(benchmark.stats.stats.median / sizes[-1])
-    spread = max(per_entry) / min(per_entry)
-    benchmark.extra_info.update(
-        seconds_per_entry=dict(zip(sizes, per_entry, strict=True)), spread=spread, target=1.5
-    )
+    worst, best = max(times.values()), min(times.values())
     record(
         Finding(
             f"time per entry, {sizes[0]:.0e} to {sizes[-1]:.0e} entries, worst to best",
-            measured=spread,
+            measured=worst / best,
             target=1.5,
-            ours=max(per_entry),
-            yardstick=min(per_entry),
+            ours=worst,
+            yardstick=best,
         )
     )

@@ -51,6 +51,9 @@ def growth(prey, predator, alpha, beta, gamma, delta):
     return alpha * prey - beta * prey * predator, delta * prey * predator - gamma * predator
 
 
+LOTKA_VOLTERRA_OPERATIONS = 58  # scalar operations a step
+
+
 def lotka_volterra(parameters, steps=1000, dt=0.02):
     """Prey plus predators after `steps` steps of classical Runge-Kutta, all in scalars.
 

@@ -90,5 +90,6 @@ typedef struct {
     X(assemble)   /* args[aux..]: n, then n pairs (node or -1 for zeros, region) that tile the result */ \
     X(pack)       /* args[aux..]: n, then n scalars: a vector */ \
     X(loop)       /* result a of b of the loop args[aux]; what it reads: args[aux+1] nodes follow */ \
+    X(program)    /* result a of b of the program args[aux], run on args[aux+1] nodes, which follow */ \
     X(call)       /* a checkpointed region: args[aux..] result number, region number */
 #endif

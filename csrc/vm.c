@@ -85,7 +85,7 @@ dispatch:
         goto next;
     }
     CASE(input): CASE(constant): CASE(view): CASE(pad): CASE(add_region): CASE(update): CASE(sum):
-    CASE(max): CASE(min): CASE(matmul): CASE(take): CASE(put_add): CASE(assemble): CASE(pack): CASE(loop): CASE(call):
+    CASE(max): CASE(min): CASE(matmul): CASE(take): CASE(put_add): CASE(assemble): CASE(pack): CASE(loop): CASE(program): CASE(call):
         goto next;              /* never marked for this loop */
 #if !defined(__GNUC__)
     }
@@ -127,11 +127,9 @@ static void add_view(const ft_tape *t, int view, int f32, void *to, const void *
     else add_d((double *)to + w->offset, from, s->ndim, dims, strides, s->size);
 }
 
-static int64_t block_of(const ft_instr *in) { return in->n <= FT_WHOLE ? FT_WHOLE : FT_BLOCK; }
-
 static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, int64_t block, int64_t blocks) {
     const ft_step *first = r->step + in->lo, *last = r->step + in->hi;
-    const int64_t size = block_of(in);
+    const int64_t size = in->block;
     for (; blocks > 0; block++, blocks--) {
         int64_t start = block * size, n = in->n - start < size ? in->n - start : size;
         for (const ft_step *s = first; s < last; s++) {
@@ -271,6 +269,35 @@ static void run_iterations(const ft_run *r, const ft_instr *in, int64_t from, in
             if (s[k].at[1]) *(double *)s[k].at[1] = carry[k];
 }
 
+static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r);
+
+/* Steps [lo, hi): where each argument begins, then where each result goes; NULL for a number that nobody asks for.
+ * Returns 1 to be called again. */
+static int run_call(const ft_library *lib, const ft_run *r, const ft_instr *in, int begun) {
+    ft_call *c = in->y;
+    const ft_tape *t = c->tape;
+    const ft_step *s = r->step + in->lo;
+    if (!begun) {
+        for (int32_t k = 0; k < c->n_input; k++) {
+            if (c->moves[k]) ft_lay(c, k, k, s[k].at[0]);
+            else t->val[k].f = *(const double *)s[k].at[0];
+        }
+        for (int64_t k = 0; k < c->n_output; k++)
+            if (c->moves[c->n_input + k]) ft_lay(c, c->n_input + k, c->output[k], s[c->n_input + k].at[0]);
+        c->run.next = c->run.entry = c->run.block = 0;
+    }
+    if (run_program(t, lib, &c->run)) return 1;
+    for (int64_t k = 0; k < c->n_output; k++) {
+        const ft_entry *e = t->entry + c->output[k];
+        void *y = s[c->n_input + k].at[0];
+        if (c->moves[c->n_input + k] || !y) continue;
+        if (e->shape == 0) *(double *)y = t->val[c->output[k]].f;
+        else if (e->op == OP_view) copy_view(t, e->aux, is_f32(e->dtype), t->val[e->a].p, y);
+        else memcpy(y, t->val[c->output[k]].p, (size_t)(t->shape[e->shape].size * (is_f32(e->dtype) ? 4 : 8)));
+    }
+    return 0;
+}
+
 static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
     int64_t work = WORK_LIMIT;
     for (; r->next < r->n_instr; r->next++) {
@@ -291,7 +318,7 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
             break;
         }
         case FT_I_RUN: {
-            int64_t steps = in->hi - in->lo + 1, size = block_of(in), blocks = (in->n + size - 1) / size - r->block;
+            int64_t steps = in->hi - in->lo + 1, size = in->block, blocks = (in->n + size - 1) / size - r->block;
             int64_t most = work / (steps * size) + 1;
             if (blocks > most) {
                 run_blocks(t, r, in, r->block, most);
@@ -358,6 +385,11 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
         case OP_pack:
             run_pack(t, in, f32);
             work -= n;
+            break;
+        case OP_program:
+            r->block = run_call(lib, r, in, r->block != 0);
+            if (r->block) return 1;
+            work -= in->n;
             break;
         }
     }

@@ -29,6 +29,7 @@ enum { FT_L_LOAD = FT_N_MAP, FT_L_STORE, FT_L_CAST };   /* of a loop body, besid
 
 enum { FT_BLOCK = 256 };        /* elements of a block: 2 KiB of float64, so that a run of a dozen rows stays in L1 */
 enum { FT_WHOLE = 2 * FT_BLOCK };   /* a run of no more elements is one block: half the dispatches */
+enum { FT_LONG = 1 << 14 };     /* a block of a run that needs no scratch rows */
 enum { FT_MAX_DIMS = 34 };      /* NumPy allows 32, a stacked seed adds one */
 /* Kernels that are no op: a scalar spread, a change of dtype, sin into y and cos into b. */
 enum { FT_K_SPLAT = FT_N_OPS, FT_K_CAST, FT_K_SINCOS };
@@ -62,6 +63,7 @@ typedef struct {                /* one instruction */
     int32_t view_a, view_b;     /* -1 where the operand is contiguous */
     int32_t shape_a, shape_b;
     int64_t n;                  /* run: elements; loop: iterations */
+    int64_t block;              /* run: elements of a block */
 } ft_instr;
 
 enum { FT_I_SCALARS = FT_N_OPS, FT_I_RUN, FT_I_COPY, FT_I_ZERO };
@@ -82,6 +84,29 @@ typedef struct {
     int64_t block;              /* the next block within a run */
     const ft_step *step;
 } ft_run;
+
+typedef struct {                /* a pointer of a plan that goes into an array, `delta` bytes from where it begins */
+    char **at;
+    ptrdiff_t delta;
+} ft_field;
+
+/* A kept plan, as its caller sees it. Its places are its arguments, which are its tape's first nodes, then its
+ * results. */
+typedef struct {
+    const ft_tape *tape;
+    ft_run run;
+    int64_t n_input, n_output;
+    const int32_t *output;      /* nodes */
+    const uint8_t *moves;       /* by place: an array, which lies elsewhere at each call */
+    const int64_t *first;       /* by place: its first field; then the end */
+    const ft_field *field;
+} ft_call;
+
+/* Let the array of this place, whose node is given, lie at `data`. */
+static inline void ft_lay(const ft_call *c, int64_t place, int32_t node, char *data) {
+    c->tape->val[node].p = data;
+    for (int64_t k = c->first[place]; k < c->first[place + 1]; k++) *c->field[k].at = data + c->field[k].delta;
+}
 
 typedef double (*ft_function)(double a, double b, double c);
 

@@ -12,7 +12,12 @@ What the function takes from around it, a global or a variable that it closes ov
 traced: a later change of it is not seen until the function is traced again (`compile(f).clear()`). Whatever else
 Python does besides computing, printing and the text of numbers included, it does when it traces.
 """
+import numpy as np
+
+from fasttape import transforms as _transforms
+from fasttape._core import calls as _calls
 from fasttape._core import compiled as _compiled
+from fasttape._core import keep as _keep
 from fasttape._core import program as _program
 
 _LIMIT = 256                        # programs of a signature, and signatures, that compile keeps
@@ -23,7 +28,7 @@ class Program(_program.Program):
 
     Called with arguments of the form that it was traced with (the same shapes, dtypes, tree structure and fixed
     values), it returns what the function returns: new arrays and NumPy numbers. Called with traced values it records
-    itself into their trace.
+    itself into their trace, as one entry; derivatives of that compute what they need of the program again.
 
     Raises
     ------
@@ -34,6 +39,99 @@ class Program(_program.Program):
     """
 
     __slots__ = ()
+
+    def grad(self, argnum=0):
+        """The Program of the gradient: that of ``grad(f, argnum)``, with the same arguments.
+
+        It is made from what was recorded, without running the function again, as are those below.
+
+        Examples
+        --------
+        >>> p = trace(lambda x: x + x**2, 1.0)
+        >>> p.grad()(3.0)
+        np.float64(7.0)
+        """
+        return self._derive(_transforms.grad(_calls.inlined(self), argnum), "grad")
+
+    def value_and_grad(self, argnum=0):
+        """The Program of ``value_and_grad(f, argnum)``."""
+        return self._derive(_transforms.value_and_grad(_calls.inlined(self), argnum), "value_and_grad")
+
+    def jacobian(self, argnum=0, mode="auto"):
+        """The Program of ``jacobian(f, argnum, mode)``."""
+        return self._derive(_transforms.jacobian(_calls.inlined(self), argnum, mode), "jacobian")
+
+    def hessian(self, argnum=0):
+        """The Program of ``hessian(f, argnum)``."""
+        return self._derive(_transforms.hessian(_calls.inlined(self), argnum), "hessian")
+
+    def jvp(self, argnum=None):
+        """The Program of the value and its directional derivative.
+
+        Parameters
+        ----------
+        argnum : int or tuple of int, optional
+            Positions of the arguments that move; all of them by default.
+
+        Returns
+        -------
+        Program
+            Takes the arguments, then a tangent for each argument in `argnum`, shaped like it; returns (value,
+            tangent).
+
+        Examples
+        --------
+        >>> trace(np.sin, 1.0).jvp()(0.0, 2.0)
+        (np.float64(0.0), np.float64(2.0))
+        """
+        f, (example, named), argnums = _calls.inlined(self), _keep.example_of(self), self._positions(argnum)
+
+        def value_and_tangent(*primals_and_tangents, **named):
+            n = len(example)
+            return _transforms.jvp(lambda *args: f(*args, **named), primals_and_tangents[:n], primals_and_tangents[n:],
+                                   argnums)
+
+        return _keep.trace(Program, value_and_tangent, example + tuple(example[k] for k in argnums), named,
+                           f"jvp({self.__name__})")
+
+    def vjp(self, argnum=None):
+        """The Program of the value and the pullback of a cotangent.
+
+        Parameters
+        ----------
+        argnum : int or tuple of int, optional
+            Positions of the arguments to pull back to; all of them by default.
+
+        Returns
+        -------
+        Program
+            Takes the arguments, then a cotangent shaped like the value; returns (value, cotangents), with one
+            cotangent for each argument in `argnum`, shaped like it.
+
+        Examples
+        --------
+        >>> trace(np.multiply, 1.0, 1.0).vjp()(3.0, 4.0, 1.0)
+        (np.float64(12.0), (np.float64(4.0), np.float64(3.0)))
+        """
+        f, (example, named), argnums = _calls.inlined(self), _keep.example_of(self), self._positions(argnum)
+        cotangent = _keep.example_result(self)
+        if not isinstance(cotangent, (float, np.floating, np.ndarray)):
+            raise TypeError(f"vjp: the program returns {type(cotangent).__name__}, but must return one array or number")
+
+        def value_and_cotangents(*primals_and_cotangent, **named):
+            value, pullback = _transforms.vjp(lambda *args: f(*args, **named), *primals_and_cotangent[:-1], argnum=argnums)
+            return value, pullback(primals_and_cotangent[-1])
+
+        return _keep.trace(Program, value_and_cotangents, (*example, cotangent), named, f"vjp({self.__name__})")
+
+    def _positions(self, argnum):
+        if argnum is None:
+            return tuple(range(len(_keep.example_of(self)[0])))
+        return argnum if isinstance(argnum, tuple) else (argnum,)
+
+    def _derive(self, f, name):
+        example, named = _keep.example_of(self)
+        return _keep.trace(Program, f, example, named, f"{name}({self.__name__})")
 
 
 def trace(f, *example, **named):
@@ -66,7 +164,7 @@ def trace(f, *example, **named):
     """
     if not callable(f):
         raise TypeError(f"trace: the first argument must be a function, got {type(f).__name__}")
-    return _program.trace(Program, f, example, named)
+    return _keep.trace(Program, f, example, named)
 
 
 def compile(f=None, *, static=()):

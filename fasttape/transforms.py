@@ -54,6 +54,7 @@ def grad(f, argnum=0):
     def gradient(*args, **kwargs):
         return _reverse.value_and_gradient(f, args, kwargs, argnum, False, "grad")
 
+    gradient.__wrapped__ = f
     return gradient
 
 
@@ -72,6 +73,7 @@ def value_and_grad(f, argnum=0):
     def value_and_gradient(*args, **kwargs):
         return _reverse.value_and_gradient(f, args, kwargs, argnum, True, "value_and_grad")
 
+    value_and_gradient.__wrapped__ = f
     return value_and_gradient
 
 
@@ -182,12 +184,13 @@ def jacobian(f, argnum=0, mode="auto"):
     if mode not in ("auto", "forward", "reverse"):
         raise ValueError(f"jacobian: mode must be 'auto', 'forward' or 'reverse', got {mode!r}")
 
-    def jacobian_of_f(*args, **kwargs):
+    def jacobian_matrix(*args, **kwargs):
         blocks = _jacobian.jacobian(f, args, kwargs, _as_tuple(argnum), mode, "jacobian")
         blocks = [block[()] if isinstance(block, np.ndarray) else block for block in blocks]
         return tuple(blocks) if isinstance(argnum, tuple) else blocks[0]
 
-    return jacobian_of_f
+    jacobian_matrix.__wrapped__ = f
+    return jacobian_matrix
 
 
 def hessian(f, argnum=0):

@@ -15,10 +15,10 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
 vm
-loop tape
+callee loop tape
 buffers needs record
-capture copies index loops rows sweep
-fuse repeat
+capture copies distinct elements index loops rows sweep
+frozen fuse packed repeat
 runs roll
 plan pull push
 optimise state tracer
@@ -28,7 +28,9 @@ reductions
 array
 trace
 checkpoint forward listing program reverse
-compiled jacobian
+jacobian keep
+calls
+compiled
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}
 

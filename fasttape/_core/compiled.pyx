@@ -9,11 +9,19 @@ import warnings
 
 from libc.stdint cimport int64_t
 
-from fasttape._core.program cimport Program, Unmet, mark_after, name_of, record
+from fasttape._core.keep cimport record
+from fasttape._core.program cimport Program, Unmet, mark_after, name_of
 from fasttape._core.signature cimport *
+from fasttape._core.tracer cimport Tracer, concrete
+
+from fasttape._core.calls import call_traced
 
 cdef enum:
     WARN_AT = 32                    # paths, or signatures: more than programs ought to have
+
+
+cdef object result_of(Program p, list leaves, bint traced):
+    return call_traced(p, leaves) if traced else p.run(leaves)
 
 
 cdef class Paths:
@@ -65,22 +73,22 @@ cdef class Compiled:
         cdef list leaves = []
         cdef Program p = self.last
         if p is not None:
-            if p.takes(args, kwargs, leaves):
+            if p.takes(args, kwargs, leaves, p.any_float):
                 out = p.run(leaves)
                 if type(out) is not Unmet:
                     return out
                 return self.other_path(args, kwargs, leaves, p, <Unmet>out)
             leaves.clear()
-        if has_traced((args, kwargs)):
-            return self.function(*args, **kwargs)
         return self.other_signature(args, kwargs, leaves)
 
     cdef object other_signature(self, tuple args, dict kwargs, list leaves):
         cdef Form form = form_of_call(args, kwargs, self.name, self.static)
         cdef Paths paths
         cdef Program p
+        cdef bint traced
         key = form.key()
         gather(form, (args, kwargs), leaves)
+        traced = has_traced(leaves)
         paths = self.signatures.get(key)
         if paths is None:
             paths = Paths.__new__(Paths)
@@ -88,22 +96,22 @@ cdef class Compiled:
             paths.programs = []
             self.enter(key, paths)
         if not paths.programs:
-            return self.new_path(args, kwargs, leaves, paths, None, None)
+            return self.new_path(leaves, traced, paths, None, None)
         p = paths.programs[0]
-        out = p.run(leaves)
+        out = result_of(p, leaves, traced)
         if type(out) is not Unmet:
             self.last = p
             return out
-        return self.find_path(args, kwargs, leaves, paths, p, <Unmet>out)
+        return self.find_path(leaves, traced, paths, p, <Unmet>out)
 
     cdef object other_path(self, tuple args, dict kwargs, list leaves, Program p, Unmet unmet):
         cdef Paths paths = self.signatures.get(p.arguments.key())
         if paths is None:           # forgotten meanwhile
             leaves.clear()
             return self.other_signature(args, kwargs, leaves)
-        return self.find_path(args, kwargs, leaves, paths, p, unmet)
+        return self.find_path(leaves, False, paths, p, unmet)
 
-    cdef object find_path(self, tuple args, dict kwargs, list leaves, Paths paths, Program p, Unmet unmet):
+    cdef object find_path(self, list leaves, bint traced, Paths paths, Program p, Unmet unmet):
         """Run the program whose path these arguments take; trace it if there is none."""
         cdef Program q
         cdef set tried = {p}
@@ -113,18 +121,19 @@ cdef class Compiled:
                 if unmet.k + 1 < len(q.marks) and q.marks[unmet.k + 1] == wanted and q not in tried:
                     break
             else:
-                return self.new_path(args, kwargs, leaves, paths, p, unmet)
+                return self.new_path(leaves, traced, paths, p, unmet)
             tried.add(q)
-            out = q.run(leaves)
+            out = result_of(q, leaves, traced)
             if type(out) is not Unmet:
                 self.use(paths, q)
                 return out
             p = q
             unmet = out
 
-    cdef object new_path(self, tuple args, dict kwargs, list leaves, Paths paths, Program p, Unmet unmet):
-        cdef Program q = record(self.kind, self.function, args, kwargs, paths.arguments, self.name)
-        out = q.run(leaves)
+    cdef object new_path(self, list leaves, bint traced, Paths paths, Program p, Unmet unmet):
+        values = [concrete(<Tracer>x) if isinstance(x, Tracer) else x for x in leaves] if traced else leaves
+        cdef Program q = record(self.kind, self.function, paths.arguments, values, self.static, self.name)
+        out = result_of(q, leaves, traced)
         if type(out) is Unmet:
             _, seen, (file, line) = q.guards[(<Unmet>out).k]
             raise RuntimeError(f"{self.name}: the function does not do the same when its values are the same: at "

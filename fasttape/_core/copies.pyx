@@ -22,7 +22,7 @@ cdef int copy_tables(Tape old, Tape new) except -1:
 
 
 cdef int copy_tape(Tape old, Tape new) except -1:
-    """Everything: entries, values, what they refer to."""
+    """Everything, for a plan that is kept: entries, values, what they refer to."""
     grow(new, old.t.n)
     memcpy(new.t.entry, old.t.entry, old.t.n * sizeof(ft_entry))
     memcpy(new.t.val, old.t.val, old.t.n * sizeof(ft_value))
@@ -34,5 +34,31 @@ cdef int copy_tape(Tape old, Tape new) except -1:
     new.t.n_args = old.t.n_args
     new.keep = old.keep
     new.loops = old.loops
+    new.programs = old.programs
     new.codes = old.codes
+    new.kept = True
     return 0
+
+
+cdef int own_operands(Tape old, Tape new, ft_entry *e) except -1:
+    """Give an entry that came from `old` an operand list of its own on `new`, if it has one."""
+    cdef Reads o = reads_of(old, e)
+    cdef int64_t n, at
+    if e.op != OP_assemble and e.op != OP_pack and e.op != OP_loop and e.op != OP_program:
+        return 0
+    n = o.n * o.step + (1 if e.op == OP_assemble or e.op == OP_pack else 2)
+    at = new_args(new, n)
+    memcpy(new.t.args + at, old.t.args + e.aux, n * sizeof(int32_t))
+    e.aux = <int32_t>at
+    return 0
+
+
+cdef int32_t emit_group(Tape old, Tape new, int32_t i, ft_entry *e) except -1:
+    """Append what entry i of `old` became, with the other results of its loop or program; returns the first."""
+    cdef int32_t y = emit(new, e.op, e.dtype, e.flags & FT_ACTIVE, e.shape, e.a, e.b, e.aux), k
+    cdef ft_entry *o
+    if e.op == OP_loop or e.op == OP_program:
+        for k in range(1, e.b):
+            o = old.t.entry + i + k
+            emit(new, e.op, o.dtype, o.flags & FT_ACTIVE, o.shape, k, e.b, e.aux)
+    return y

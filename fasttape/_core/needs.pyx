@@ -18,37 +18,25 @@ cdef inline int64_t touch(Tape tape, int32_t o, int32_t reader) noexcept nogil:
 
 
 cdef int64_t touch_operands(Tape tape, int32_t i) noexcept nogil:
-    cdef ft_entry *e = tape.t.entry + i
-    cdef int32_t *args
+    cdef Reads o = reads_of(tape, tape.t.entry + i)
     cdef int64_t fresh = 0
     cdef int k
-    if e.op < FT_N_MAP:
-        fresh = touch(tape, e.a, i)
-        k = rows[e.op].arity
-        if k > 1:
-            fresh += touch(tape, e.b, i)
-            if k > 2:
-                fresh += touch(tape, e.aux, i)
-    elif e.op == OP_assemble:
-        args = tape.t.args + e.aux
-        for k in range(args[0]):
-            if args[1 + 2 * k] >= 0:
-                fresh += touch(tape, args[1 + 2 * k], i)
-    elif e.op == OP_pack:
-        args = tape.t.args + e.aux
-        for k in range(args[0]):
-            fresh += touch(tape, args[1 + k], i)
-    elif e.op == OP_loop:
-        if e.a:                         # all results are computed with the first
-            return touch(tape, i - e.a, i)
-        args = tape.t.args + e.aux + 1
-        for k in range(args[0]):
-            fresh += touch(tape, args[1 + k], i)
-    elif e.op != OP_input and e.op != OP_constant and e.op != OP_call:
-        fresh = touch(tape, e.a, i)
-        if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add):
-            fresh += touch(tape, e.b, i)
+    if group_of(tape, i) != i:
+        return touch(tape, group_of(tape, i), i)
+    for k in range(o.n):
+        if o.at[k * o.step] >= 0:
+            fresh += touch(tape, o.at[k * o.step], i)
     return fresh
+
+
+cdef int32_t keep_all_results(Tape tape, int32_t i) noexcept nogil:
+    """Where a program is called once, what it computes is all kept: it need not be called again for another of
+    its results. Returns the last of them."""
+    cdef int32_t k, n = tape.t.entry[i].b
+    for k in range(i, i + n):
+        tape.t.entry[k].flags |= FT_NEED
+        tape.t.last[k] = MASK_OF_ALL
+    return i + n - 1
 
 
 cdef int32_t mark_needs(Tape tape, const int32_t *outputs, int64_t n, int32_t *top) noexcept nogil:
@@ -64,6 +52,8 @@ cdef int32_t mark_needs(Tape tape, const int32_t *outputs, int64_t n, int32_t *t
     while pending > 0:
         if tape.t.entry[i].flags & FT_NEED:
             pending += touch_operands(tape, i) - 1
+            if not tape.kept and tape.t.entry[i].op == OP_program and tape.t.entry[i].a == 0:
+                top[0] = max(top[0], keep_all_results(tape, i))
         i -= 1
     return i + 1
 

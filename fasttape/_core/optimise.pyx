@@ -5,62 +5,28 @@ an entry that depends on no input becomes a constant; one that equals an earlier
 that a derivative shares the sub-results of its primal); x*1, x - 0, -(-x) and their like are x. All of
 it is exact in floating point: the numbers are, bit for bit, those of the recorded tape.
 """
-import numpy as np
-
+from cpython.ref cimport PyObject
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-cimport numpy as cnp
-
-from fasttape._core.copies cimport copy_tables
+from fasttape._core.copies cimport copy_tables, emit_group, own_operands
+from fasttape._core.distinct cimport Distinct, close_distinct, new_distinct, number, unique
+from fasttape._core.elements cimport Variable, Variables
+from fasttape._core.frozen cimport find_varying, known_array
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
 
-cnp.import_array()
-
 cdef struct Rewrite:
     int32_t *to                     # the new node of an old one
     uint8_t *varies                 # an old node depends on an input
-    int32_t *slot                   # open-addressing hash of new nodes; -1 is empty
-    int64_t slots
-
-
-# ---- new entries, each once
-
-cdef inline uint64_t mixed(uint64_t h, uint64_t x) noexcept nogil:
-    h = (h ^ x) * <uint64_t>0x9E3779B97F4A7C15
-    return h ^ (h >> 32)
-
-
-cdef int32_t unique(Tape tape, Rewrite *r, ft_entry *e) except -1 nogil:
-    """The node of this entry on the new tape."""
-    cdef uint64_t h = mixed(mixed(e.op | <uint64_t>e.dtype << 8 | <uint64_t>e.shape << 16, <uint32_t>e.a), <uint32_t>e.b)
-    cdef int64_t k = mixed(h, <uint32_t>e.aux) & <uint64_t>(r.slots - 1)
-    cdef ft_entry *o
-    while r.slot[k] >= 0:
-        o = tape.t.entry + r.slot[k]
-        if o.op == e.op and o.dtype == e.dtype and o.shape == e.shape and o.a == e.a and o.b == e.b and o.aux == e.aux:
-            return r.slot[k]
-        k = (k + 1) & (r.slots - 1)
-    r.slot[k] = emit(tape, e.op, e.dtype, e.flags & FT_ACTIVE, e.shape, e.a, e.b, e.aux)
-    return r.slot[k]
-
-
-cdef int32_t number(Tape tape, Rewrite *r, double value, int dtype) except -1 nogil:
-    """The node of a constant: its bits stand in `a` and `b` of its entry."""
-    cdef ft_entry e
-    cdef int32_t y
-    e.op = OP_constant
-    e.dtype = <uint8_t>dtype
-    e.flags = 0
-    e.shape = 0
-    memcpy(&e.a, &value, 8)
-    e.aux = 0
-    y = unique(tape, r, &e)
-    tape.t.entry[y].flags = FT_DONE
-    tape.t.val[y].f = value
-    return y
+    int32_t *last_use               # the last needed entry that reads an old node, itself or a region of it
+    int32_t *chain                  # of an old array that has been changed: the first change of it; or -1
+    uint8_t *mixed                  # by that: it is not only added to
+    int32_t *variable               # of an old array that is changed element by element: which one it is; or -1
+    int64_t cap_to, cap_varies, cap_last_use, cap_chain, cap_mixed, cap_variable
+    Distinct made                   # the new entries
+    PyObject *variables             # Variables
 
 
 cdef inline bint is_number(Tape tape, int32_t node, double value) noexcept nogil:
@@ -120,25 +86,6 @@ cdef int32_t simpler(Tape tape, ft_entry *e) noexcept nogil:
 
 # ---- what depends on nothing
 
-cdef bint any_varies(Tape old, Rewrite *r, int32_t i) noexcept nogil:
-    cdef ft_entry *e = old.t.entry + i
-    cdef int arity, k
-    cdef int32_t *args
-    if e.op < FT_N_MAP:
-        arity = rows[e.op].arity
-        return r.varies[e.a] or (arity > 1 and r.varies[e.b]) or (arity > 2 and r.varies[e.aux])
-    if e.op == OP_input or e.op == OP_constant:
-        return False
-    if e.op == OP_assemble or e.op == OP_pack:
-        args = old.t.args + e.aux
-        arity = 2 if e.op == OP_assemble else 1
-        for k in range(args[0]):
-            if args[1 + arity * k] >= 0 and r.varies[args[1 + arity * k]]:
-                return True
-        return False
-    return r.varies[e.a] or (e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul) and r.varies[e.b])
-
-
 cdef inline bint is_fill(Tape old, int32_t i) noexcept nogil:
     """A spread number: cheaper to make than to keep."""
     return old.t.entry[i].op == OP_positive and old.t.entry[i].shape != 0 and old.t.entry[old.t.entry[i].a].shape == 0
@@ -146,8 +93,8 @@ cdef inline bint is_fill(Tape old, int32_t i) noexcept nogil:
 
 cdef int64_t note_fixed(Tape old, Rewrite *r, int32_t o, int32_t *fixed, int64_t n) noexcept nogil:
     o = root_of(old, o)
-    if is_fill(old, o):
-        o = old.t.entry[o].a
+    if not r.varies[o] and is_fill(old, o):
+        o = old.t.entry[o].a        # the number is what is kept
     if not r.varies[o] and not old.t.entry[o].flags & FT_DONE and r.to[o] != -2:
         r.to[o] = -2
         fixed[n] = o
@@ -159,32 +106,19 @@ cdef int64_t find_fixed(Tape old, Rewrite *r, int32_t first, int32_t top, int32_
     """What varying entries read that can be computed once and for all."""
     cdef int32_t i
     cdef int64_t n = 0
-    cdef int k, step
-    cdef int32_t *args
-    cdef ft_entry *e
+    cdef int k
+    cdef Reads o
     for i in range(first, top + 1):
-        e = old.t.entry + i
-        if not e.flags & FT_NEED:
+        if not old.t.entry[i].flags & FT_NEED:
             continue
         if not r.varies[i]:             # read by outputs alone, or by another that does not vary
             if old.t.last[i] == MASK_OF_ALL:
                 n = note_fixed(old, r, i, fixed, n)
-        elif e.op < FT_N_MAP:
-            n = note_fixed(old, r, e.a, fixed, n)
-            if rows[e.op].arity > 1:
-                n = note_fixed(old, r, e.b, fixed, n)
-            if rows[e.op].arity > 2:
-                n = note_fixed(old, r, e.aux, fixed, n)
-        elif e.op == OP_assemble or e.op == OP_pack:
-            args = old.t.args + e.aux
-            step = 2 if e.op == OP_assemble else 1
-            for k in range(args[0]):
-                if args[1 + step * k] >= 0:
-                    n = note_fixed(old, r, args[1 + step * k], fixed, n)
-        else:
-            n = note_fixed(old, r, e.a, fixed, n)
-            if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul):
-                n = note_fixed(old, r, e.b, fixed, n)
+            continue
+        o = reads_of(old, old.t.entry + i)
+        for k in range(o.n):
+            if o.at[k * o.step] >= 0:
+                n = note_fixed(old, r, o.at[k * o.step], fixed, n)
     return n
 
 
@@ -211,21 +145,102 @@ cdef int fold(Tape old, Rewrite *r, const int32_t *outputs, int64_t n) except -1
     return 0
 
 
-# ---- from one tape to the other
+# ---- arrays that are changed element by element
 
-cdef int32_t known_array(Tape old, Tape new, int32_t i) except -1:
-    """A copy, on the new tape, of an array that is known on the old one."""
+cdef int note_changes(Tape old, Rewrite *r, int32_t first, int32_t top, const int32_t *outputs, int64_t n) noexcept nogil:
+    """Note who reads what last, and which chains of changes do more than add: sums into an array that nobody looks at
+    on the way are regions as they are (roll.pyx)."""
+    cdef int32_t i, node
+    cdef int64_t k
+    cdef Reads o
+    cdef ft_entry *e
+    for i in range(first, top + 1):
+        e = old.t.entry + i
+        if not e.flags & FT_NEED:
+            continue
+        if e.op == OP_set_at or e.op == OP_add_at:
+            r.chain[i] = r.chain[e.a] if r.chain[e.a] >= 0 else i
+            r.mixed[r.chain[i]] |= e.op == OP_set_at
+        elif e.op == OP_get and r.chain[e.a] >= 0:
+            r.mixed[r.chain[e.a]] = True
+        o = reads_of(old, old.t.entry + i)
+        for k in range(o.n):
+            node = o.at[k * o.step]
+            if node >= 0:
+                r.last_use[root_of(old, node)] = i
+    for k in range(n):
+        r.last_use[root_of(old, outputs[k])] = MASK_OF_ALL
+    return 0
+
+
+cdef int32_t variable_of(Tape old, Tape new, Rewrite *r, int32_t i) except -2:
+    """The variable that entry i, a set_at or add_at, changes; -1 if there is none."""
+    cdef int32_t a = old.t.entry[i].a, k = r.variable[a]
+    if k >= 0 and r.last_use[a] == i:
+        r.variable[a] = -1              # and nobody asks for it any more
+    else:
+        k = (<Variables>r.variables).new(new, moved(old, new, r, a), old.t.n)
+    return k
+
+
+cdef int32_t element(Tape new, Rewrite *r, int32_t k, int64_t place) except -1:
+    """The node of an element of a variable."""
+    cdef Variable *v = (<Variables>r.variables).at + k
+    cdef ft_entry e = new.t.entry[v.base]
+    cdef double value
+    if v.known[place] >= 0:
+        return v.known[place]
+    if e.op == OP_positive and new.t.entry[e.a].shape == 0:
+        v.known[place] = e.a
+    elif e.op == OP_input and e.b > 0:                  # a known array
+        value = (<float *>new.t.val[v.base].p)[place] if e.dtype & 1 else (<double *>new.t.val[v.base].p)[place]
+        v.known[place] = number(new, &r.made, value, e.dtype)
+    else:
+        e.op = OP_get
+        e.flags = 0
+        e.shape = 0
+        e.a = v.base
+        e.b = 0
+        e.aux = <int32_t>place
+        v.known[place] = unique(new, &r.made, &e)
+    return v.known[place]
+
+
+cdef bint change_element(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
+    """Let entry i, a set_at or add_at, change a variable. False where it does not."""
     cdef ft_entry e = old.t.entry[i]
-    cdef int64_t size = old.t.shape[e.shape].size * itemsize(e.dtype)
-    cdef int32_t y = emit(new, OP_input, e.dtype, FT_DONE, e.shape, 0, 0, 0)
-    cdef cnp.ndarray copy = np.empty(max(size, 1), np.uint8)
-    if size:
-        memcpy(cnp.PyArray_DATA(copy), old.t.val[i].p, size)
-    new.t.val[y].p = cnp.PyArray_DATA(copy)
-    new.keep.append(copy)
-    new.t.entry[y].b = <int32_t>len(new.keep)
-    return y
+    cdef int32_t k, y, node
+    if e.dtype >= FT_B64 or not r.mixed[r.chain[i]]:
+        return False
+    k = variable_of(old, new, r, i)
+    if k < 0:
+        return False
+    y = moved(old, new, r, e.b)
+    if new.t.entry[y].dtype != e.dtype:
+        if new.t.entry[y].dtype >= FT_B64:
+            return False
+        y = of_elements(new, r, OP_cast, e.dtype, y, 0)
+    if e.op == OP_add_at:
+        node = element(new, r, k, e.aux)
+        y = of_elements(new, r, OP_add, e.dtype, node, y)
+    (<Variables>r.variables).set(k, e.aux, y)
+    r.variable[i] = k
+    return True
 
+
+cdef int32_t of_elements(Tape new, Rewrite *r, int op, int dtype, int32_t a, int32_t b) except -1:
+    cdef ft_entry e
+    cdef int32_t y
+    memset(&e, 0, sizeof(ft_entry))
+    e.op = <uint8_t>op
+    e.dtype = <uint8_t>dtype
+    e.a = a
+    e.b = b
+    y = simpler(new, &e)
+    return y if y >= 0 else unique(new, &r.made, &e)
+
+
+# ---- from one tape to the other
 
 cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
     """The new node of an operand."""
@@ -233,45 +248,47 @@ cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
     if r.to[o] >= 0:
         return r.to[o]
     e = old.t.entry[o]
-    if e.op == OP_view:
+    if r.variable[o] >= 0:
+        r.to[o] = (<Variables>r.variables).written(new, r.variable[o])
+    elif e.op == OP_view:
         e.a = moved(old, new, r, e.a)
-        r.to[o] = unique(new, r, &e)
+        r.to[o] = unique(new, &r.made, &e)
     elif e.shape == 0:                  # known: a constant
-        r.to[o] = number(new, r, old.t.val[o].f, e.dtype)
+        r.to[o] = number(new, &r.made, old.t.val[o].f, e.dtype)
     elif e.flags & FT_DONE:
         r.to[o] = known_array(old, new, o)
     else:                               # a spread number
         e.a = moved(old, new, r, e.a)
-        r.to[o] = unique(new, r, &e)
+        r.to[o] = unique(new, &r.made, &e)
     return r.to[o]
 
 
 cdef int32_t move_entry(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
     """Entry i of the old tape, on the new one."""
     cdef ft_entry e = old.t.entry[i]
-    cdef int k, step
-    cdef int64_t at
+    cdef Reads o
+    cdef int k, n
     cdef int32_t y
-    if e.op < FT_N_MAP:
-        k = rows[e.op].arity
-        e.a = moved(old, new, r, e.a)
-        e.b = moved(old, new, r, e.b) if k > 1 else 0
-        e.aux = moved(old, new, r, e.aux) if k > 2 else 0
-    elif e.op == OP_assemble or e.op == OP_pack:
-        step = 2 if e.op == OP_assemble else 1
-        at = new_args(new, 1 + step * old.t.args[e.aux])
-        memcpy(new.t.args + at, old.t.args + e.aux, (1 + step * old.t.args[e.aux]) * sizeof(int32_t))
-        for k in range(old.t.args[e.aux]):
-            if new.t.args[at + 1 + step * k] >= 0:
-                y = moved(old, new, r, new.t.args[at + 1 + step * k])
-                new.t.args[at + 1 + step * k] = y
-        return emit(new, e.op, e.dtype, e.flags & FT_ACTIVE, e.shape, 0, 0, <int32_t>at)
-    else:
-        e.a = moved(old, new, r, e.a)
-        if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add):
-            e.b = moved(old, new, r, e.b)
+    if group_of(old, i) != i:
+        return r.to[group_of(old, i)] + e.a
+    if e.op == OP_get and r.variable[e.a] >= 0:
+        return element(new, r, r.variable[e.a], e.aux)
+    own_operands(old, new, &e)
+    n = reads_of(new, &e).n
+    for k in range(n):
+        o = reads_of(new, &e)
+        if o.at[k * o.step] >= 0:
+            y = moved(old, new, r, o.at[k * o.step])
+            o = reads_of(new, &e)
+            o.at[k * o.step] = y
+    if e.op == OP_assemble or e.op == OP_pack or e.op == OP_loop or e.op == OP_program:
+        return emit_group(old, new, i, &e)
+    if e.op < FT_N_MAP and rows[e.op].arity < 3:        # what is no operand takes no part in comparisons
+        e.aux = 0
+        if rows[e.op].arity < 2:
+            e.b = 0
     y = simpler(new, &e)
-    return y if y >= 0 else unique(new, r, &e)
+    return y if y >= 0 else unique(new, &r.made, &e)
 
 
 cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outputs, int64_t n) except -1:
@@ -279,20 +296,27 @@ cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outpu
     cdef ft_entry e
     cdef int32_t top, first
     memset(r.to, 0xff, old.t.n * sizeof(int32_t))
-    for i in range(old.t.n):
-        r.varies[i] = i < n_input or any_varies(old, r, <int32_t>i)
-        if r.varies[i] and i >= n_input:
+    memset(r.variable, 0xff, old.t.n * sizeof(int32_t))
+    memset(r.chain, 0xff, old.t.n * sizeof(int32_t))
+    memset(r.mixed, 0, old.t.n)
+    find_varying(old, n_input, r.varies)
+    for i in range(n_input, old.t.n):
+        if r.varies[i]:
             old.t.entry[i].flags &= ~FT_DONE
     for i in range(n_input):
         e = old.t.entry[i]
         r.to[i] = emit(new, OP_input, e.dtype, FT_DONE | (e.flags & FT_ACTIVE), e.shape, 0, 0, 0)
     fold(old, r, outputs, n)
     first = mark_needs(old, outputs, n, &top)
+    note_changes(old, r, first, top, outputs, n)
     for i in range(first, top + 1):
         if old.t.entry[i].flags & FT_NEED:
             old.t.entry[i].flags &= ~FT_NEED
-            if r.varies[i]:
-                r.to[i] = move_entry(old, new, r, <int32_t>i)
+            if not r.varies[i]:
+                continue
+            if (old.t.entry[i].op == OP_set_at or old.t.entry[i].op == OP_add_at) and change_element(old, new, r, <int32_t>i):
+                continue
+            r.to[i] = move_entry(old, new, r, <int32_t>i)
     for i in range(n):
         outputs[i] = moved(old, new, r, outputs[i])
     return 0
@@ -303,21 +327,27 @@ cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
     old one. The outputs are replaced by their new nodes. The old tape is of no use afterwards."""
     cdef Tape new = Tape()
     cdef Rewrite r
+    variables = Variables()
     memset(&r, 0, sizeof(Rewrite))
-    r.slots = 64
-    while r.slots < old.t.n * 2:
-        r.slots *= 2
+    r.variables = <PyObject *>variables
     copy_tables(old, new)
+    new.programs = old.programs
+    new.kept = True
     try:
-        r.to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-        r.varies = <uint8_t *>allocate(old.t.n + 8)
-        r.slot = <int32_t *>allocate(r.slots * sizeof(int32_t))
-        if r.to == NULL or r.varies == NULL or r.slot == NULL:
-            raise MemoryError
-        memset(r.slot, 0xff, r.slots * sizeof(int32_t))
+        resize(<void **>&r.to, &r.cap_to, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.varies, &r.cap_varies, old.t.n, 1)
+        resize(<void **>&r.last_use, &r.cap_last_use, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.chain, &r.cap_chain, old.t.n, sizeof(int32_t))
+        resize(<void **>&r.mixed, &r.cap_mixed, old.t.n, 1)
+        resize(<void **>&r.variable, &r.cap_variable, old.t.n, sizeof(int32_t))
+        new_distinct(&r.made, old.t.n)
         rewrite(old, new, &r, n_input, outputs, n)
     finally:
-        free(r.to)
-        free(r.varies)
-        free(r.slot)
+        drop(<void **>&r.to, &r.cap_to, sizeof(int32_t))
+        drop(<void **>&r.varies, &r.cap_varies, 1)
+        drop(<void **>&r.last_use, &r.cap_last_use, sizeof(int32_t))
+        drop(<void **>&r.chain, &r.cap_chain, sizeof(int32_t))
+        drop(<void **>&r.mixed, &r.cap_mixed, 1)
+        drop(<void **>&r.variable, &r.cap_variable, sizeof(int32_t))
+        close_distinct(&r.made)
     return new

@@ -7,6 +7,7 @@ tape.
 """
 from libc.string cimport memset
 
+from fasttape._core.callee cimport Call, Callee
 from fasttape._core.loops cimport Loop
 from fasttape._core.needs cimport mark_needs, settle
 from fasttape._core.runs cimport *
@@ -257,6 +258,63 @@ cdef int plan_loop(Tape tape, Plan *plan, int32_t i) except -1:
     return 0
 
 
+cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
+    """The instruction that calls a program, where its first result stands."""
+    cdef Callee program = tape.programs[tape.t.args[tape.t.entry[i].aux]]
+    cdef Call call = program.begin()
+    cdef int32_t results = tape.t.entry[i].b, n, k, node, view
+    cdef int64_t lo
+    cdef int copied
+    cdef const void *data
+    cdef ft_step *s
+    cdef ft_instr *ins
+    cdef list copies = []
+    tape.calls.append((program, call))
+    n = tape.t.args[tape.t.entry[i].aux + 1]
+    for k in range(n):
+        if in_run(tape, tape.t.args[tape.t.entry[i].aux + 2 + k]):
+            close_run(tape, plan, i)
+            break
+    lo = tape.n_step
+    for k in range(n):
+        node = tape.t.args[tape.t.entry[i].aux + 2 + k]
+        copied = copy_in(tape, plan, node, &data, &view)
+        if copied:
+            copies.append(<size_t>data)
+        new_step(tape).at[0] = <char *>data
+    for k in range(results):
+        s = new_step(tape)
+        if tape.t.entry[i + k].shape == 0:
+            s.at[0] = <char *>&tape.t.val[i + k].f
+        elif tape.t.entry[i + k].flags & FT_NEED:
+            new_buffer(tape, i + k)
+            s.at[0] = <char *>tape.t.val[i + k].p
+        else:                           # nobody asks for it, but it must lie somewhere
+            data = take_buffer(tape, tape.t.shape[tape.t.entry[i + k].shape].size * itemsize(tape.t.entry[i + k].dtype))
+            s.at[0] = <char *>data
+            copies.append(<size_t>data)
+    ins = new_instr(tape, OP_program, i)
+    ins.lo = lo
+    ins.hi = tape.n_step
+    ins.y = &call.c
+    ins.n = call.work
+    for copy in copies:
+        discard(tape, plan, <void *><size_t>copy)
+    for k in range(n):
+        release(tape, plan, tape.t.args[tape.t.entry[i].aux + 2 + k], i)
+    plan.work += call.work
+    return 0
+
+
+cdef int end_calls(Tape tape) except -1:
+    """Give the programs back what was lent."""
+    calls = tape.calls
+    tape.calls = []
+    for program, call in calls:
+        (<Callee>program).end(call)
+    return 0
+
+
 # ---- all of them
 
 cdef int plan_entry(Tape tape, Plan *plan, int32_t i) except -1 nogil:
@@ -288,6 +346,11 @@ cdef int plan_entry(Tape tape, Plan *plan, int32_t i) except -1 nogil:
             return release(tape, plan, i - e.a, i)
         with gil:
             return plan_loop(tape, plan, i)
+    if e.op == OP_program:
+        if e.a:
+            return release(tape, plan, i - e.a, i)
+        with gil:
+            return plan_program(tape, plan, i)
     if e.op == OP_assemble:
         return plan_assemble(tape, plan, i)
     if e.op == OP_pack:
@@ -346,6 +409,9 @@ cdef int evaluate(Tape tape, const int32_t *outputs, int64_t n) except -1:
                 PyErr_CheckSignals()
     except BaseException:
         tape.broken = True
+        tape.calls = []
         raise
+    if tape.calls:
+        end_calls(tape)
     settle(tape, first, top)
     return 0

@@ -1,6 +1,8 @@
 # Kept traces.
 from libc.stdint cimport int8_t, int32_t, int64_t
 
+from fasttape._core.callee cimport Callee
+from fasttape._core.packed cimport Record
 from fasttape._core.signature cimport Form
 from fasttape._core.tape cimport Tape
 
@@ -8,23 +10,29 @@ cdef class Unmet:
     cdef int64_t k
     cdef object outcome
 
-cdef class Program:
-    cdef Tape tape
+cdef class Program(Callee):
+    cdef Tape tape                  # what is planned and run; its first nodes are the inputs
+    cdef Record record              # what was recorded, for sweeps
     cdef readonly object function
     cdef str name
+    cdef object static              # positions and names of arguments that are fixed
     cdef Form arguments, result
     cdef tuple flat                 # forms of the positional arguments, where they are numbers and arrays alone
     cdef int32_t *outputs           # nodes: of the result's leaves, then of the guards
+    cdef int32_t *record_outputs    # the same, in the record
     cdef int64_t n_input, n_result, n_output
     cdef list guards                # (how, seen, place)
     cdef int8_t *truth              # of each guard: the truth value it must see, -1 where it sees something else
     cdef list marks                 # k: of the outcomes of the first k guards
+    cdef bint any_float             # no float32 in it: Python's floats and NumPy's are the same to it
     cdef list states                # that no call is using
+    cdef dict derived               # programs of its tangents and cotangents (calls.pyx)
+    cdef list places                # of a derived program's results: which of the tangents or cotangents each is
 
-    cdef bint takes(self, tuple args, dict kwargs, list leaves) except -1
+    cdef bint takes(self, tuple args, dict kwargs, list leaves, bint loose) except -1
     cdef list leaves_of(self, tuple args, dict kwargs)
     cdef object run(self, list leaves)
 
-cdef Program record(type kind, object f, tuple args, dict kwargs, Form arguments, str name)
+cdef bint same(object a, object b)
 cdef int64_t mark_after(int64_t before, object outcome)
 cdef str name_of(object f)

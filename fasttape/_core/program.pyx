@@ -4,25 +4,21 @@ A program is data that does not change; what changes while it runs is a `State`.
 call is using, so any number of threads may call one program. What the traced function saw of the values, it must
 see again: these are the guards, which a run computes beside the results and checks before it returns them.
 """
-from libc.stdint cimport int8_t
+import numpy as np
+
 from libc.stdlib cimport free
 
 cimport numpy as cnp
 
-from fasttape._core.loops cimport make_code
-from fasttape._core.optimise cimport optimise
+from fasttape._core.callee cimport Call, Callee
 from fasttape._core.record cimport *
-from fasttape._core.roll cimport roll
 from fasttape._core.signature cimport *
-from fasttape._core.state cimport State, lay, new_array, new_state, run_state
-from fasttape._core.trace cimport current, enter_own, leave, output_node
-from fasttape._core.tracer cimport looked_at, value_of, wrap
-
-import numpy as np
-
-from fasttape._core.fuse import new_codes
+from fasttape._core.state cimport State, new_array, new_state, run_state
+from fasttape._core.tracer cimport looked_at, value_of
 
 cnp.import_array()
+
+call_traced = None                  # set by calls.pyx: a call within a trace
 
 
 class GuardError(RuntimeError):
@@ -33,7 +29,7 @@ cdef class Unmet:
     """What a run returns whose guard number `k` saw `outcome`, which is not what the trace saw."""
 
 
-cdef class Program:
+cdef class Program(Callee):
     """A traced function that is run without Python. Made by `trace` and `compile`."""
 
     def __init__(self):
@@ -41,16 +37,20 @@ cdef class Program:
 
     def __dealloc__(self):
         free(self.outputs)
+        free(self.record_outputs)
         free(self.truth)
 
     def __call__(self, *args, **kwargs):
         cdef list leaves = []
         cdef Unmet unmet
-        if not self.takes(args, kwargs, leaves):
-            if has_traced((args, kwargs)):
-                return self.function(*args, **kwargs)
+        if not self.takes(args, kwargs, leaves, True):
             leaves = self.leaves_of(args, kwargs)
-        out = self.run(leaves)
+            if has_traced(leaves):
+                out = call_traced(self, leaves)
+            else:
+                out = self.run(leaves)
+        else:
+            out = self.run(leaves)
         if type(out) is Unmet:
             unmet = out
             how, seen, (file, line) = self.guards[unmet.k]
@@ -58,23 +58,35 @@ cdef class Program:
                              f"with these arguments it is {unmet.outcome!r}. compile traces the other path too")
         return out
 
-    cdef bint takes(self, tuple args, dict kwargs, list leaves) except -1:
-        """Whether the arguments have the program's form, as far as can be told at a glance."""
+    @property
+    def __name__(self):
+        return self.name
+
+    cdef Call begin(self):
+        return self.states.pop() if self.states else new_state(self.tape, self.n_input, self.outputs, self.n_output)
+
+    cdef int end(self, Call call) except -1:
+        self.states.append(call)
+        return 0
+
+    cdef bint takes(self, tuple args, dict kwargs, list leaves, bint loose) except -1:
+        """Whether the arguments have the program's form, as far as can be told at a glance; `loose` is that Python's
+        floats and NumPy's are the same."""
         cdef int k
         if self.flat is not None:
             if len(args) != len(self.flat) or len(kwargs):
                 return False
             for k in range(len(self.flat)):
-                if not fits(<Form>self.flat[k], args[k], leaves):
+                if not fits(<Form>self.flat[k], args[k], leaves, loose):
                     return False
             return True
-        return fits(self.arguments, (args, kwargs), leaves)
+        return fits(self.arguments, (args, kwargs), leaves, loose)
 
     cdef list leaves_of(self, tuple args, dict kwargs):
         """The numbers and arrays of arguments that are not of the commonest types."""
         cdef list leaves = []
-        cdef Form form = form_of_call(args, kwargs, self.name, None)
-        if form.key() != self.arguments.key():
+        cdef Form form = form_of_call(args, kwargs, self.name, self.static)
+        if form.key(True) != self.arguments.key(True):
             raise TypeError(f"{self.name}: the program was traced with other arguments: "
                             f"{unlike_call(self.arguments, form)}. Trace it again, or use compile, which does")
         gather(form, (args, kwargs), leaves)
@@ -82,7 +94,7 @@ cdef class Program:
 
     cdef object run(self, list leaves):
         """The result; or an `Unmet`, if a guard does not hold."""
-        cdef State s = self.states.pop() if self.states else new_state(self.tape, self.n_input, self.outputs, self.n_output)
+        cdef State s = self.begin()
         cdef Tape tape = s.tape
         cdef Unmet unmet
         cdef int64_t k
@@ -97,12 +109,12 @@ cdef class Program:
             if not cnp.PyArray_ISCARRAY_RO(a):
                 a = np.array(a, order="C", dtype=a.dtype.newbyteorder("="))
                 leaves[k] = a
-            lay(s, k, <int32_t>k, <char *>cnp.PyArray_DATA(a))
+            ft_lay(&s.c, k, <int32_t>k, <char *>cnp.PyArray_DATA(a))
         for k in range(self.n_output):
             if s.moves[self.n_input + k]:
                 node = self.outputs[k]
                 a = new_array(tape, node)
-                lay(s, self.n_input + k, node, <char *>cnp.PyArray_DATA(a))
+                ft_lay(&s.c, self.n_input + k, node, <char *>cnp.PyArray_DATA(a))
                 out.append(a)
             else:
                 out.append(None)
@@ -115,7 +127,7 @@ cdef class Program:
             how, seen, _ = self.guards[k - self.n_result]
             outcome = looked_at(how, out[k])
             if not same(outcome, seen):
-                self.states.append(s)
+                self.end(s)
                 unmet = Unmet.__new__(Unmet)
                 unmet.k = k - self.n_result
                 unmet.outcome = outcome
@@ -123,21 +135,8 @@ cdef class Program:
         for k in range(self.n_result):
             if out[k] is None:
                 out[k] = value_of(tape, self.outputs[k])
-        self.states.append(s)
-        return assembled(self.result, out, self.n_result)
-
-
-cdef object assembled(Form form, list out, int64_t n):
-    """The result: the commonest forms without a detour."""
-    cdef int64_t k
-    if form.kind <= ARRAY:
-        return out[0]
-    if form.kind == TUPLE and form.type is tuple and len(form.parts) == n:
-        for k in range(n):
-            if (<Form>form.parts[k]).kind > ARRAY:
-                return rebuilt(form, iter(out))
-        return tuple(out) if len(out) == n else tuple(out[:n])
-    return rebuilt(form, iter(out))
+        self.end(s)
+        return rebuilt(self.result, out)
 
 
 # ---- guards
@@ -166,110 +165,8 @@ cdef str what_was_seen(object how, object seen):
     return f"a value was {seen!r}" if how is None else f"{how.__name__ if isinstance(how, type) else 'a look at a value'} gave {seen!r}"
 
 
-cdef bint is_known(Program p, int32_t node) noexcept:
-    """The node is the same in every run."""
-    cdef ft_entry *e = p.tape.t.entry + node
-    if e.op == OP_view or e.op == OP_positive:
-        return is_known(p, e.a)
-    return e.op == OP_constant or (e.op == OP_input and node >= p.n_input)
-
-
-cdef int keep_guards(Program p, list guards) except -1:
-    """Note what the guards must see. What is the same in every run, or is guarded already, needs none."""
-    cdef int64_t k, n = 0, path = 0
-    cdef int32_t node
-    cdef set met = set()
-    p.truth = <int8_t *>allocate(len(guards) + 8)
-    if p.truth == NULL:
-        raise MemoryError
-    p.guards = []
-    p.marks = [0]
-    for k in range(<int64_t>len(guards)):
-        node = p.outputs[p.n_result + k]
-        _, how, seen, place = guards[k]
-        if (node, how) in met or is_known(p, node):
-            continue
-        met.add((node, how))
-        p.outputs[p.n_result + n] = node
-        p.truth[n] = seen if how is bool and p.tape.t.entry[node].shape == 0 else -1
-        p.guards.append((how, seen, place))
-        path = mark_after(path, seen)
-        p.marks.append(path)
-        n += 1
-    p.n_output = p.n_result + n
-    return 0
-
-
-# ---- recording
-
-cdef int32_t program_input(Tape tape, Form form, object x) except -1:
-    cdef int32_t node
-    cdef cnp.ndarray a
-    cdef int64_t dims[FT_MAX_DIMS]
-    cdef int k
-    if form.kind != ARRAY:
-        node = emit(tape, OP_input, FT_F32 if form.kind == NUMBER32 else FT_F64,
-                    FT_DONE | (FT_WEAK if form.kind == PYTHON_FLOAT else 0), 0, 0, 0, 0)
-        tape.t.val[node].f = x
-        return node
-    a = np.array(x, order="C", copy=None, dtype=np.float32 if form.dtype else np.float64)
-    for k in range(cnp.PyArray_NDIM(a)):
-        dims[k] = cnp.PyArray_DIM(a, k)
-    tape.keep.append(a)
-    node = emit(tape, OP_input, form.dtype, FT_DONE, intern_shape(tape, cnp.PyArray_NDIM(a), dims), 0,
-                <int32_t>len(tape.keep), 0)
-    tape.t.val[node].p = cnp.PyArray_DATA(a)
-    return node
-
-
-cdef Program record(type kind, object f, tuple args, dict kwargs, Form arguments, str name):
-    """The Program, of class `kind`, of f as it runs with these arguments, which have this form."""
-    cdef Tape outer = current(), tape
-    cdef Program p = kind.__new__(kind)
-    cdef list leaves = [], forms = [], traced = [], results = []
-    cdef int64_t k
-    p.function = f
-    p.name = name
-    p.arguments = arguments
-    gather(arguments, (args, kwargs), leaves)
-    leaf_forms(arguments, forms)
-    if not kwargs and all([(<Form>part).kind <= ARRAY for part in (<Form>arguments.parts[0]).parts]):
-        p.flat = (<Form>arguments.parts[0]).parts
-    p.n_input = len(leaves)
-    p.states = []
-    tape = enter_own()
-    tape.guards = []
-    try:
-        for form, x in zip(forms, leaves):
-            traced.append(wrap(tape, program_input(tape, form, x)))
-        traced_args, traced_kwargs = rebuilt(arguments, iter(traced))
-        result = f(*traced_args, **traced_kwargs)
-        p.result = form_of_result(result, name)
-        gather(p.result, result, results)
-        p.n_result = len(results)
-        nodes = [output_node(tape, y, name) for y in results] + [node for node, _, _, _ in tape.guards]
-        p.n_output = len(nodes)
-        p.outputs = <int32_t *>allocate(p.n_output * sizeof(int32_t) + 8)
-        if p.outputs == NULL:
-            raise MemoryError
-        for k in range(p.n_output):
-            p.outputs[k] = nodes[k]
-        p.tape = roll(optimise(tape, p.n_input, p.outputs, p.n_output), p.n_input, p.outputs, p.n_output)
-        make_code(p.tape)
-        p.tape.codes = new_codes()
-        keep_guards(p, tape.guards)
-    finally:
-        tape.guards = None
-        leave(tape, outer)
-    p.states.append(new_state(p.tape, p.n_input, p.outputs, p.n_output))
-    return p
-
-
-def trace(kind, f, tuple args, dict kwargs):
-    """The Program of f as it runs with these arguments."""
-    name = name_of(f)
-    return record(kind, f, args, kwargs, form_of_call(args, kwargs, f"trace({name})", None), name)
-
-
 cdef str name_of(object f):
-    return getattr(f, "__name__", None) or type(f).__name__
+    name = getattr(f, "__name__", None) or type(f).__name__
+    if getattr(f, "__module__", None) == "fasttape.transforms" and hasattr(f, "__wrapped__"):
+        return f"{name}({name_of(f.__wrapped__)})"
+    return name

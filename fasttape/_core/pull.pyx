@@ -308,24 +308,17 @@ cdef int pull_structural(Tape tape, Sweep *s, int32_t i, ft_entry *e, int32_t d)
 
 cdef bint reaches(Tape tape, Sweep *s, ft_entry *e) noexcept nogil:
     """An operand of the entry depends on the inputs of this sweep."""
+    cdef Reads o
     cdef int arity, k
-    cdef int32_t *args
     if e.op < FT_N_MAP:
         arity = active_operands[e.op]
         return (arity & 1 and wanted(tape, s, e.a)) or (arity & 2 and wanted(tape, s, e.b)) or \
             (arity & 4 and wanted(tape, s, e.aux))
-    if e.op == OP_input or e.op == OP_constant or e.op == OP_call:
-        return False
-    if e.op == OP_assemble or e.op == OP_pack:
-        args = tape.t.args + e.aux
-        arity = 2 if e.op == OP_assemble else 1
-        for k in range(args[0]):
-            if args[1 + arity * k] >= 0 and wanted(tape, s, args[1 + arity * k]):
-                return True
-        return False
-    if wanted(tape, s, e.a):
-        return True
-    return e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul) and wanted(tape, s, e.b)
+    o = reads_of(tape, e)
+    for k in range(o.n):
+        if o.at[k * o.step] >= 0 and wanted(tape, s, o.at[k * o.step]):
+            return True
+    return False
 
 
 cdef int pull_begin(Tape tape, Sweep *s, const int32_t *inputs, int64_t n) except -1 nogil:
@@ -340,7 +333,7 @@ cdef int pull_begin(Tape tape, Sweep *s, const int32_t *inputs, int64_t n) excep
         tape.active[inputs[i] - s.start] = 1
     for i in range(s.start, s.end):
         e = tape.t.entry + i
-        if e.flags & FT_ACTIVE and (e.op == OP_call or reaches(tape, s, e)):
+        if e.flags & FT_ACTIVE and (e.op == OP_call or reaches(tape, s, tape.t.entry + group_of(tape, <int32_t>i))):
             tape.active[i - s.start] = 1
     return 0
 
@@ -355,6 +348,12 @@ cdef int64_t pull(Tape tape, Sweep *s, int64_t i) except -2 nogil:
             e = tape.t.entry[i]
             if e.op == OP_call:
                 return i
+            if e.op == OP_program:      # with its first result, when the cotangents of all are known
+                if e.a == 0:
+                    with gil:
+                        pull_program(tape, s, <int32_t>i)
+                i -= 1
+                continue
             d = tape.ct[i - s.start]
             if d >= 0:
                 if e.op < FT_N_MAP:

@@ -13,7 +13,8 @@ cdef enum:
     GRAM = 12                       # so many entries alike suggest a repetition
     FEWEST = 8                      # repetitions that are worth a loop
     LONGEST = 1 << 20               # entries of a body
-    FAILED = 16                     # periods in vain that are remembered
+    REMEMBERED = 16                 # periods
+    MULTIPLES = 4                   # of a period that are tried
 
 
 cdef int operands_of(Tape tape, int32_t i) noexcept nogil:
@@ -245,15 +246,17 @@ cdef int64_t best_start(Sequence *s, Place *body, int64_t start, int64_t period)
     return best
 
 
-cdef int64_t accept(Tape tape, Sequence *s, int64_t start, int64_t period, int64_t count) except -1 nogil:
+cdef int64_t accept(Tape tape, Sequence *s, int64_t start, int64_t period, int64_t count, int64_t *until) except -1 nogil:
     """Enter the loop whose first of `count` iterations begins at `start`, as far as it is one. Returns its end, or
-    `start` where it is none."""
+    `start` where it is none; then there is none that begins before `until` either."""
     cdef Repeat *r
     cdef int64_t begin = start, shift, most
     resize(<void **>&s.place, &s.cap_place, s.n_place + period, sizeof(Place))
     most = count
+    until[0] = start + most * period
     count = iterations(tape, s, start, period, most, s.place + s.n_place)
     if count < FEWEST:
+        until[0] = start + count * period
         return start
     shift = best_start(s, s.place + s.n_place, start, period)
     if shift:
@@ -271,7 +274,28 @@ cdef int64_t accept(Tape tape, Sequence *s, int64_t start, int64_t period, int64
         return start
     s.n_repeat += 1
     s.n_place += period
-    return r.start + r.period * r.count
+    until[0] = r.start + r.period * r.count
+    return until[0]
+
+
+cdef int64_t accept_multiple(Tape tape, Sequence *s, int64_t start, int64_t period, int64_t run, int64_t *until) except -1 nogil:
+    """`accept` for this period or a small multiple of it: of a body whose ops are all the same, the ops alone tell
+    only a part. The sequence is alike for `run` entries."""
+    cdef int64_t end, k, m, ignored, reached = s.n
+    for k in range(1, MULTIPLES + 1):
+        m = k * period
+        if run < (FEWEST + 1) * m:      # the first repetition is often not quite like the others
+            break
+        end = accept(tape, s, start, m, run // m, &ignored)
+        if end > start:
+            until[0] = end
+            return end
+        end = accept(tape, s, start + m, m, run // m - 1, until)
+        if end > start + m:
+            return end
+        reached = min(reached, until[0])
+    until[0] = reached
+    return start
 
 
 cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
@@ -279,10 +303,11 @@ cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
     cdef int64_t size = 64, q = 0, done = 0, period, run, end, k, f
     cdef uint64_t h
     cdef int32_t *slot
-    cdef int64_t failed[FAILED]         # a period, and
-    cdef int64_t until[FAILED]          # how far it is known to lead nowhere
-    cdef int next_failed = 0
-    cdef bint skip
+    cdef int64_t met[REMEMBERED]        # a period that was met,
+    cdef int64_t last[REMEMBERED]       # how far the sequence is alike with it, and
+    cdef int64_t vain[REMEMBERED]       # how far it is known to lead nowhere
+    cdef int64_t misses[REMEMBERED]     # times that it has led nowhere, one after the other
+    cdef int next_met = 0
     while size < s.n:
         size *= 2
     slot = <int32_t *>allocate(size * sizeof(int32_t))
@@ -290,7 +315,7 @@ cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
         with gil:
             raise MemoryError
     memset(slot, 0xff, size * sizeof(int32_t))
-    memset(failed, 0, sizeof(failed))
+    memset(met, 0, sizeof(met))
     try:
         while q + GRAM <= s.n:
             h = 0
@@ -303,29 +328,28 @@ cdef int find_repeats(Tape tape, Sequence *s) except -1 nogil:
             if f < done or period > LONGEST:
                 q += 1
                 continue
-            skip = False
-            for k in range(FAILED):
-                if failed[k] == period and q < until[k]:
-                    skip = True
-            if skip:
+            for k in range(REMEMBERED):
+                if met[k] == period and q < last[k]:
+                    break
+            else:
+                k = next_met
+                next_met = (next_met + 1) % REMEMBERED
+                met[k] = period
+                last[k] = vain[k] = q
+                misses[k] = 0
+                while last[k] < s.n and alike(tape, s, last[k], last[k] - period):
+                    last[k] += 1
+            run = last[k] - q
+            if q < vain[k] or run < (FEWEST + 1) * period:
                 q += 1
                 continue
-            run = 0
-            while q + run < s.n and alike(tape, s, q + run, f + run):
-                run += 1
-            end = q
-            if run >= (FEWEST + 1) * period:    # the first repetition is often not quite like the others
-                end = accept(tape, s, q, period, run // period)
-                if end == q:
-                    end = accept(tape, s, q + period, period, run // period - 1)
-                    if end == q + period:
-                        end = q
+            end = accept_multiple(tape, s, q, period, run, vain + k)
             if end > q:
                 q = done = end
-            else:
-                failed[next_failed] = period
-                until[next_failed] = q + run
-                next_failed = (next_failed + 1) % FAILED
+                misses[k] = 0
+            else:                       # look less often for what is not found
+                vain[k] = max(vain[k], q + misses[k] * period)
+                misses[k] = min(misses[k] + 1, FEWEST)
                 q += 1
     finally:
         free(slot)

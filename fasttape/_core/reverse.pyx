@@ -131,27 +131,16 @@ cdef int truncate(Tape tape, int64_t n) except -1:
 cdef int keep_residuals(Tape tape, Sweep *s, list nodes, int32_t y) except -1:
     """Compute, and keep, what any pull will read of the primal: found by pulling once, symbolically."""
     cdef int64_t end = tape.t.n, i, n = 0, k, at
-    cdef ft_entry *e
-    cdef int32_t operands[3]
+    cdef Reads o
     begin_pull(tape, s, nodes)
     give(tape, s, y, fill(tape, 1.0, tape.t.entry[y].dtype, shape_of(tape, y)))
     run_pull(tape, s)
     wanted = {y}
     for i in range(end, tape.t.n):
-        e = tape.t.entry + i
-        if e.op == OP_assemble or e.op == OP_pack:
-            n = tape.t.args[e.aux]
-            step = 2 if e.op == OP_assemble else 1
-            for k in range(n):
-                if 0 <= tape.t.args[e.aux + 1 + step * k] < end:
-                    wanted.add(tape.t.args[e.aux + 1 + step * k])
-        elif e.op != OP_input and e.op != OP_constant:
-            operands[0] = e.a
-            operands[1] = e.b
-            operands[2] = e.aux if e.op < FT_N_MAP and rows[e.op].arity == 3 else 0
-            for k in range(3):
-                if operands[k] < end:
-                    wanted.add(operands[k])
+        o = reads_of(tape, tape.t.entry + i)
+        for k in range(o.n):
+            if 0 <= o.at[k * o.step] < end:
+                wanted.add(o.at[k * o.step])
     truncate(tape, end)
     n = len(wanted)
     at = new_args(tape, n)

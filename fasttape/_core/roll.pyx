@@ -13,7 +13,7 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from fasttape._core.copies cimport copy_tables
+from fasttape._core.copies cimport copy_tables, emit_group, own_operands
 from fasttape._core.loops cimport LoopMaker
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.record cimport *
@@ -45,20 +45,21 @@ cdef class Roller:
     cdef uint8_t *turned            # by repeat: its arrays lie in memory from the last iteration to the first
     cdef int32_t *final             # its value in the last one
 
+    cdef int32_t *by_node           # `to`, and the places of the sequence
+    cdef int32_t *by_place          # `repeat_of`, and the sequence
+    cdef int64_t cap_by_node, cap_by_place
+
     def __dealloc__(self):
-        free(self.to)
-        free(self.repeat_of)
+        drop(<void **>&self.by_node, &self.cap_by_node, sizeof(int32_t))
+        drop(<void **>&self.by_place, &self.cap_by_place, sizeof(int32_t))
         free(self.fate)
         free(self.used)
         free(self.lanes)
         free(self.turned)
         free(self.emitted)
         free(self.final)
-        free(self.s.node)
-        free(self.s.at)
-        free(self.s.part)
-        free(self.s.repeat)
-        free(self.s.place)
+        drop(<void **>&self.s.repeat, &self.s.cap_repeat, sizeof(Repeat))
+        drop(<void **>&self.s.place, &self.s.cap_place, sizeof(Place))
 
     # ---- from old nodes to new ones
 
@@ -257,10 +258,11 @@ cdef class Roller:
         return 0
 
     cdef int emit_links(self, Repeat *r, list links) except -1:
-        """Elements added to: regions, in an order in which each element gets its summands as before."""
+        """Elements added to, or set: regions, in an order in which each element gets what it is given as before."""
         cdef Place *place
         cdef int64_t p, step, first
         cdef int32_t c, v, view, shape
+        cdef bint sets = self.old.t.entry[self.s.node[r.start + <int64_t>links[0]]].op == OP_set_at
         place = self.s.place + r.place + <int64_t>links[0]
         c = self.node(self.s.node[place.a[0].base] if place.a[0].kind == REF_SEQ else <int32_t>place.a[0].base)
         shape = shape_of(self.new, c)
@@ -273,10 +275,19 @@ cdef class Roller:
                 first += (r.count - 1) * step
                 step = -step
             view = intern_view(self.new, shape, 1, &r.count, &step, first)
-            c = emit(self.new, OP_add_region, self.new.t.entry[c].dtype, 0, shape, c, v, view)
+            if not sets and self.is_zeros(c):       # 0.0 + v, and zeros around it
+                v = map2(self.new, OP_add, v, constant(self.new, 0.0, self.new.t.entry[c].dtype))
+                c = emit(self.new, OP_pad, self.new.t.entry[c].dtype, 0, shape, v, 0, view)
+                continue
+            c = emit(self.new, OP_update if sets else OP_add_region, self.new.t.entry[c].dtype, 0, shape, c, v, view)
         p = links[len(links) - 1]
         self.final[r.place + p] = c
         return 0
+
+    cdef bint is_zeros(self, int32_t node) noexcept:
+        cdef ft_entry *e = self.new.t.entry + node
+        return e.op == OP_positive and self.new.t.entry[e.a].op == OP_constant \
+            and (<uint64_t *>&self.new.t.val[e.a].f)[0] == 0
 
     cdef list in_order(self, Repeat *r, list links):
         """The links, those that reach a common element first in an earlier iteration before the others."""
@@ -300,10 +311,10 @@ cdef class Roller:
         for p in range(r.period):
             place = self.s.place + r.place + p
             op = self.old.t.entry[self.s.node[r.start + p]].op
-            if op == OP_set_at or op == OP_get:
+            if op == OP_get:
                 return None
-            self.fate[r.place + p] = LINK if op == OP_add_at else LANES
-            if op == OP_add_at:
+            self.fate[r.place + p] = LINK if op == OP_add_at or op == OP_set_at else LANES
+            if op == OP_add_at or op == OP_set_at:
                 links.append(p)
         if links and not self.linked(r, links):
             return None
@@ -355,8 +366,9 @@ cdef class Roller:
             expected = r.start + <int64_t>links[(k + n - 1) % n] - (r.period if k == 0 else 0)
             if place.a[0].kind != REF_SEQ or place.a[0].stride != r.period or place.a[0].base != expected:
                 return False
-            if place.aux_stride == 0 or place.aux_stride != first.aux_stride \
-                    or (place.aux - first.aux) % place.aux_stride != 0:
+            if self.old.t.entry[self.s.node[r.start + p]].op != self.old.t.entry[self.s.node[r.start + <int64_t>links[0]]].op:
+                return False
+            if place.aux_stride == 0 or place.aux_stride != first.aux_stride:
                 return False
             if self.used[r.place + p] & USED or (self.used[r.place + p] & USED_LAST and k < n - 1):
                 return False
@@ -469,7 +481,7 @@ cdef class Roller:
                     while back > 0:         # begins before the loop
                         self.note_use(self.s.node[r.start + q - back * r.period])
                         back -= 1
-                    if self.old.t.entry[self.s.node[r.start + p]].op == OP_add_at and k == 1:
+                    if self.old.t.entry[self.s.node[r.start + p]].op in (OP_add_at, OP_set_at) and k == 1:
                         self.used[r.place + q] |= USED
                 elif a.stride == 0:
                     self.note_use(self.s.node[a.base])
@@ -479,54 +491,29 @@ cdef class Roller:
         return 0
 
     cdef int note_uses_at(self, int32_t i) noexcept:
-        cdef ft_entry *e = self.old.t.entry + i
-        cdef int32_t *args
-        cdef int k, step
-        if e.op < FT_N_MAP:
-            for k in range(rows[e.op].arity):
-                self.note_use(root_of(self.old, operand_of(e, k)))
-        elif e.op == OP_assemble or e.op == OP_pack:
-            args = self.old.t.args + e.aux
-            step = 2 if e.op == OP_assemble else 1
-            for k in range(args[0]):
-                if args[1 + step * k] >= 0:
-                    self.note_use(root_of(self.old, args[1 + step * k]))
-        elif e.op != OP_input and e.op != OP_constant:
-            self.note_use(root_of(self.old, e.a))
-            if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add):
-                self.note_use(root_of(self.old, e.b))
+        cdef Reads o = reads_of(self.old, self.old.t.entry + i)
+        cdef int k
+        for k in range(o.n):
+            if o.at[k * o.step] >= 0:
+                self.note_use(root_of(self.old, o.at[k * o.step]))
         return 0
 
     cdef int32_t move(self, int32_t i) except -1:
         """An entry outside of loops, on the new tape."""
         cdef ft_entry e = self.old.t.entry[i]
-        cdef int32_t *args
-        cdef int32_t y
-        cdef int64_t at, k
-        cdef int step
-        if e.op < FT_N_MAP:
-            k = rows[e.op].arity
-            e.a = self.node(e.a)
-            if k > 1:
-                e.b = self.node(e.b)
-            if k > 2:
-                e.aux = self.node(e.aux)
-        elif e.op == OP_assemble or e.op == OP_pack:
-            step = 2 if e.op == OP_assemble else 1
-            at = new_args(self.new, 1 + step * self.old.t.args[e.aux])
-            for k in range(1 + step * self.old.t.args[e.aux]):
-                self.new.t.args[at + k] = self.old.t.args[e.aux + k]
-            for k in range(self.old.t.args[e.aux]):
-                args = self.new.t.args + at + 1 + step * k
-                if args[0] >= 0:
-                    y = self.node(args[0])
-                    self.new.t.args[at + 1 + step * k] = y
-            e.aux = <int32_t>at
-        else:
-            e.a = self.node(e.a)
-            if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add):
-                e.b = self.node(e.b)
-        return emit(self.new, e.op, e.dtype, e.flags & FT_ACTIVE, e.shape, e.a, e.b, e.aux)
+        cdef Reads o
+        cdef int32_t y, k, n
+        if group_of(self.old, i) != i:
+            return self.to[group_of(self.old, i)] + e.a
+        own_operands(self.old, self.new, &e)
+        n = reads_of(self.new, &e).n
+        for k in range(n):
+            o = reads_of(self.new, &e)
+            if o.at[k * o.step] >= 0:
+                y = self.node(o.at[k * o.step])
+                o = reads_of(self.new, &e)
+                o.at[k * o.step] = y
+        return emit_group(self.old, self.new, i, &e)
 
     cdef bint reads_dropped(self, Repeat *r) noexcept:
         cdef int64_t p
@@ -579,17 +566,17 @@ cdef class Roller:
         cdef ft_entry e
         cdef Repeat *r
         cdef list links = []
-        self.to = <int32_t *>allocate(self.old.t.n * sizeof(int32_t) + 8)
-        self.s.at = <int32_t *>allocate(self.old.t.n * sizeof(int32_t) + 8)
+        k = self.old.t.n
+        resize(<void **>&self.by_node, &self.cap_by_node, 2 * k, sizeof(int32_t))
+        memset(self.by_node, 0xff, 2 * k * sizeof(int32_t))
+        self.to = self.by_node
+        self.s.at = self.by_node + k
         k = max(top - first + 1, 1)
-        self.s.node = <int32_t *>allocate(k * sizeof(int32_t))
-        self.s.part = <int32_t *>allocate(k * sizeof(int32_t))
-        self.repeat_of = <int32_t *>allocate(k * sizeof(int32_t))
-        if self.to == NULL or self.s.at == NULL or self.s.node == NULL or self.s.part == NULL or self.repeat_of == NULL:
-            raise MemoryError
-        memset(self.to, 0xff, self.old.t.n * sizeof(int32_t))
-        memset(self.s.at, 0xff, self.old.t.n * sizeof(int32_t))
+        resize(<void **>&self.by_place, &self.cap_by_place, 3 * k, sizeof(int32_t))
+        self.repeat_of = self.by_place
         memset(self.repeat_of, 0xff, k * sizeof(int32_t))
+        self.s.node = self.by_place + k
+        self.s.part = self.by_place + 2 * k
         self.find(first, top)
         k = max(self.s.n_place, 1)
         self.fate = <uint8_t *>allocate(k)
@@ -647,6 +634,8 @@ cdef Tape roll(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
     r.old = old
     r.new = Tape()
     copy_tables(old, r.new)
+    r.new.programs = old.programs
+    r.new.kept = True
     r.new.keep = old.keep
     r.run(n_input, outputs, n)
     return r.new

@@ -132,6 +132,9 @@ cdef int close_run(Tape tape, Plan *plan, int32_t end) except -1 nogil:
     ins.lo = first
     ins.hi = tape.n_step
     ins.n = plan.run.size
+    ins.block = FT_WHOLE if plan.run.size <= FT_WHOLE else FT_BLOCK
+    if plan.run.n_row == 0 and tape.step[first].kind == FT_STEP_CODE and first + 1 + tape.step[first].view == tape.n_step:
+        ins.block = FT_LONG
     plan.row_bytes = max(plan.row_bytes, plan.run.n_row * plan.run.row_bytes)
     plan.work += plan.run.size * (tape.n_step - first)
     plan.run.shape = -1

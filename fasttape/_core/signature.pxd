@@ -10,15 +10,15 @@ cdef class Form:
     cdef tuple names                # of a dict, and of a dataclass's fields
     cdef object type                # of a tree: it may be a named tuple or a dataclass
 
-    cdef object key(self)
+    cdef object key(self, bint loose=*)
 
 cdef Form form_of(object x, str where)
 cdef Form form_of_call(tuple args, dict kwargs, str who, object static)
 cdef Form form_of_result(object y, str who)
-cdef bint fits(Form form, object x, list leaves) except -1
+cdef bint fits(Form form, object x, list leaves, bint loose) except -1
 cdef int gather(Form form, object x, list leaves) except -1
 cdef int leaf_forms(Form form, list out) except -1
-cdef object rebuilt(Form form, object leaves)
+cdef object rebuilt(Form form, list leaves)
 cdef bint has_traced(object x) except -1
 cdef str unlike_call(Form form, Form other)
 cdef str written(Form form)

@@ -11,13 +11,16 @@ from collections import OrderedDict
 
 import numpy as np
 
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.stdint cimport int64_t
+
 cimport cython
 cimport numpy as cnp
 
 from fasttape._core.capture cimport few_axes, refuse_kin
-from fasttape._core.record cimport shape_of
+from fasttape._core.record cimport *
 from fasttape._core.tracer cimport Tracer, node_of
-from fasttape._core.vm cimport FT_F32, FT_F64
 
 cnp.import_array()
 
@@ -52,17 +55,17 @@ cdef object fixed_key(object x):
 cdef class Form:
     """What one argument looks like."""
 
-    cdef object key(self):
-        """What distinguishes this form, hashable."""
+    cdef object key(self, bint loose=False):
+        """What distinguishes this form, hashable; `loose` is that Python's floats and NumPy's are the same."""
         if self.kind < ARRAY:
-            return self.kind
+            return NUMBER64 if loose and self.kind == PYTHON_FLOAT else self.kind
         if self.kind == ARRAY:
             return self.kind, self.dtype, self.shape
         if self.kind == FIXED_ARRAY:
             return self.kind, self.value.dtype, self.value.shape, self.value.tobytes()
         if self.kind == FIXED:
             return self.kind, fixed_key(self.value)
-        return self.kind, self.type, self.names, tuple([(<Form>part).key() for part in self.parts])
+        return self.kind, self.type, self.names, tuple([(<Form>part).key(loose) for part in self.parts])
 
 
 cdef Form blank(int kind):
@@ -124,9 +127,27 @@ cdef Form form_of_tree(object x, str where, bint static):
     return form
 
 
-cdef Form form_of(object x, str where):
-    """The form of a value that is no traced one; `where` it stands, for error messages."""
+cdef Form form_of_traced(Tracer x, str where):
+    cdef int32_t node = node_of(x)
+    cdef ft_entry *e = x.tape.t.entry + node
     cdef Form form
+    if e.dtype != FT_F64 and e.dtype != FT_F32:
+        raise TypeError(f"{where} is a traced array of truth values; pass np.where(mask, 1.0, 0.0), or use it in the traced "
+                        f"function alone")
+    if e.shape == 0:
+        return blank(NUMBER32 if e.dtype == FT_F32 else PYTHON_FLOAT if e.flags & FT_WEAK else NUMBER64)
+    form = blank(ARRAY)
+    form.dtype = e.dtype
+    form.shape = shape_tuple(x.tape, e.shape)
+    form.ndim = len(form.shape)
+    return form
+
+
+cdef Form form_of(object x, str where):
+    """The form of a value; `where` it stands, for error messages."""
+    cdef Form form
+    if isinstance(x, Tracer):
+        return form_of_traced(x, where)
     if isinstance(x, cnp.ndarray):
         return form_of_array(x, where)
     if type(x) is float:
@@ -135,8 +156,6 @@ cdef Form form_of(object x, str where):
         return blank(NUMBER32 if isinstance(x, np.float32) else NUMBER64)
     if isinstance(x, (np.inexact, complex)):
         raise TypeError(f"{where} is a {type(x).__name__}; pass a float")
-    if isinstance(x, Tracer):
-        raise TypeError(f"{where} is a traced value; a function is traced with plain values")
     form = form_of_tree(x, where, False)
     if form is not None:
         return form
@@ -235,19 +254,19 @@ cdef bint same_fixed(object a, object b):
         return False
 
 
-cdef bint fits(Form form, object x, list leaves) except -1:
+cdef bint fits(Form form, object x, list leaves, bint loose) except -1:
     """Whether x has this form, as far as can be told at a glance; its numbers and arrays are appended to
     `leaves`. What is unusual (a subclass, an array of no axes) does not fit, and is looked at by `form_of`."""
     cdef int k
     cdef tuple shape
     cdef cnp.ndarray a
     if form.kind == PYTHON_FLOAT:
-        if not PyFloat_CheckExact(x):
+        if not PyFloat_CheckExact(x) and not (loose and PyFloat_Check(x)):
             return False
         leaves.append(x)
         return True
     if form.kind == NUMBER64:
-        if not PyFloat_Check(x) or PyFloat_CheckExact(x):
+        if not PyFloat_Check(x) or (PyFloat_CheckExact(x) and not loose):
             return False
         leaves.append(x)
         return True
@@ -286,7 +305,7 @@ cdef bint fits(Form form, object x, list leaves) except -1:
     if len(x) != len(form.parts):
         return False
     for k in range(len(form.parts)):
-        if not fits(<Form>form.parts[k], x[k], leaves):
+        if not fits(<Form>form.parts[k], x[k], leaves, loose):
             return False
     return True
 
@@ -317,15 +336,31 @@ cdef int leaf_forms(Form form, list out) except -1:
     return 0
 
 
-cdef object rebuilt(Form form, object leaves):
-    """A value of this form, its numbers and arrays taken from an iterator."""
+cdef object rebuilt(Form form, list leaves):
+    """A value of this form, its numbers and arrays taken from a list."""
+    cdef int64_t at = 0
+    return rebuilt_from(form, leaves, &at)
+
+
+cdef object rebuilt_from(Form form, list leaves, int64_t *at):
+    cdef tuple made_tuple
+    cdef int64_t k, n
     if form.kind <= ARRAY:
-        return next(leaves)
+        at[0] += 1
+        return leaves[at[0] - 1]
     if form.kind == FIXED:
         return form.value
     if form.kind == FIXED_ARRAY:
         return form.value.copy()
-    parts = [rebuilt(part, leaves) for part in form.parts]
+    if form.type is tuple:
+        n = len(form.parts)
+        made_tuple = PyTuple_New(n)
+        for k in range(n):
+            part = rebuilt_from(<Form>form.parts[k], leaves, at)
+            Py_INCREF(part)
+            PyTuple_SET_ITEM(made_tuple, k, part)
+        return made_tuple
+    parts = [rebuilt_from(part, leaves, at) for part in form.parts]
     if form.kind == LIST:
         return parts
     if form.kind == DICT:
@@ -335,7 +370,7 @@ cdef object rebuilt(Form form, object leaves):
         for name, part in zip(form.names, parts):
             object.__setattr__(made, name, part)
         return made
-    return tuple(parts) if form.type is tuple else form.type._make(parts)
+    return form.type._make(parts)
 
 
 cdef bint has_traced(object x) except -1:
@@ -385,7 +420,7 @@ cdef str written(Form form):
 cdef str unlike(Form form, Form other, str where):
     """What of `other`, which stands at `where`, is not as `form` has it: the first difference, or None."""
     cdef int k
-    if form.key() == other.key():
+    if form.key(True) == other.key(True):
         return None
     if form.parts is None or form.type is not other.type:
         if form.kind == FIXED_ARRAY and written(form) == written(other):

@@ -4,10 +4,6 @@ A kept tape does not change. What changes while it runs is a `State`: a copy of 
 Arrays are read and written where they lie: a state knows the places in its plan that point to each, and points them
 elsewhere for the next run.
 """
-
-from libc.stdlib cimport free
-from libc.string cimport memset
-
 cimport numpy as cnp
 
 from fasttape._core.buffers cimport Plan
@@ -26,13 +22,13 @@ cdef enum:
     SMALL = 1 << 14                 # element-ops below which releasing the GIL costs more than it gives
 
 
-cdef class State:
-    """A plan of a tape, and the numbers of one run. Its places are the inputs, then the outputs."""
+cdef class State(Call):
+    """A plan of a tape, and the numbers of one run."""
 
     def __dealloc__(self):
-        free(self.field)
-        free(self.first)
-        free(self.moves)
+        drop(<void **>&self.field, &self.cap_field, sizeof(ft_field))
+        drop(<void **>&self.first, &self.cap_first, sizeof(int64_t))
+        drop(<void **>&self.moves, &self.cap_moves, 1)
 
 
 cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output):
@@ -71,25 +67,29 @@ cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t
         return new_state(kept, n_input, outputs, n_output)
     s.work = plan.work
     find_fields(s)
+    s.c.tape = &tape.t
+    s.c.run.instr = tape.instr
+    s.c.run.n_instr = tape.n_instr
+    s.c.run.step = tape.step
+    s.c.n_input = n_input
+    s.c.n_output = n_output
+    s.c.output = outputs
+    s.c.moves = s.moves
+    s.c.first = s.first
+    s.c.field = s.field
     return s
 
 
 cdef int run_state(State s) except -1:
     """Run the plan; signals are looked for on the way."""
-    cdef Tape tape = s.tape
-    cdef ft_run run
+    cdef ft_run *run = &s.c.run
     cdef int more = 1
-    memset(&run, 0, sizeof(ft_run))
-    run.instr = tape.instr
-    run.n_instr = tape.n_instr
-    run.step = tape.step
+    run.next = run.entry = run.block = 0
     if s.work < SMALL:
-        more = machine.run(&tape.t, &library, &run)
+        more = machine.run(&s.tape.t, &library, run)
     while more:
         with nogil:
-            more = machine.run(&tape.t, &library, &run)
-        if more < 0:
-            raise MemoryError
+            more = machine.run(&s.tape.t, &library, run)
         if more:
             PyErr_CheckSignals()
     return 0
@@ -102,7 +102,7 @@ cdef int note_fields(State s, char *lo, ssize_t size, char **at, int64_t n, ssiz
     for k in range(n):
         p = <char **>(<char *>at + k * stride)
         if lo <= p[0] < lo + size:
-            resize(<void **>&s.field, &s.cap_field, s.n_field + 1, sizeof(Field))
+            resize(<void **>&s.field, &s.cap_field, s.n_field + 1, sizeof(ft_field))
             s.field[s.n_field].at = p
             s.field[s.n_field].delta = p[0] - lo
             s.n_field += 1
@@ -138,14 +138,6 @@ cdef int find_fields(State s) except -1:
                 note_fields(s, lo, size, <char **>&tape.t.val[<int64_t>i].p, 1, 0)
         s.first[k + 1] = s.n_field
     return 0
-
-
-cdef void lay(State s, int64_t place, int32_t node, char *data) noexcept nogil:
-    """Let the array of this place lie at `data`."""
-    cdef int64_t k
-    s.tape.t.val[node].p = data
-    for k in range(s.first[place], s.first[place + 1]):
-        s.field[k].at[0] = data + s.field[k].delta
 
 
 cdef int keep_in_place(Tape tape, int32_t node) noexcept:

@@ -8,6 +8,10 @@ cdef struct Sweep:
     int64_t start, end              # the stretch that is differentiated
     int64_t lanes                   # stacked seeds, along a new first axis; 0: one seed, no such axis
 
+# A sweep through a program's call, whose first result is entry i. Set by calls.pyx.
+ctypedef int (*program_rule)(Tape tape, Sweep *s, int32_t i) except -1
+cdef program_rule pull_program, push_program
+
 cdef int32_t lift_shape(Tape tape, int64_t lanes, int32_t shape) except -1 nogil
 cdef int32_t lift_view(Tape tape, int64_t lanes, int32_t view) except -1 nogil
 cdef int32_t element_view(Tape tape, int32_t base, int64_t place) except -1 nogil

@@ -34,6 +34,10 @@ cdef class Tape:
     cdef dict captured              # id of a captured array -> its node
     cdef list guards                # of a trace that is kept: the values that Python saw, None elsewhere
     cdef list loops                 # what `loop` entries refer to
+    cdef dict copies                # node -> copy of its array, shared by the tapes made from this one
+    cdef list programs              # what `program` entries refer to
+    cdef list calls                 # what plans run of them (callee.Call)
+    cdef bint kept                  # planned once, and run any number of times
     cdef object codes               # machine code of runs, where the plan is kept; None elsewhere
     cdef list regions               # what `call` entries refer to
     cdef Tape parent                # of a checkpointed region's own tape: the trace around it
@@ -84,6 +88,7 @@ cdef int64_t new_args(Tape tape, int64_t n) except -1 nogil
 cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil
 cdef void give_buffer(Tape tape, void *data) noexcept nogil
 cdef int resize(void **array, int64_t *cap, int64_t want, int64_t size) except -1 nogil
+cdef void drop(void **array, int64_t *cap, int64_t size) noexcept nogil
 cdef void note_memory(Tape tape) noexcept nogil
 
 cdef inline int32_t emit(Tape tape, int op, int dtype, int flags, int32_t shape, int32_t a,
@@ -125,3 +130,32 @@ cdef inline int itemsize(int dtype) noexcept nogil:
 
 cdef inline int32_t root_of(Tape tape, int32_t node) noexcept nogil:
     return tape.t.entry[node].a if tape.t.entry[node].op == OP_view else node
+
+cdef struct Reads:               # of an entry: n nodes, each `step` after the one before; not across an append
+    int32_t *at
+    int32_t n, step
+
+cdef inline Reads reads_of(Tape tape, ft_entry *e) noexcept nogil:
+    """The nodes that an entry reads; -1 among them stands for none. The results of a loop or a program are computed
+    with the first, which alone has operands."""
+    cdef Reads o
+    o.at = &e.a
+    o.step = 1
+    if e.op < FT_N_MAP:
+        o.n = rows[e.op].arity
+    elif e.op == OP_assemble or e.op == OP_pack:
+        o.n = tape.t.args[e.aux]
+        o.at = tape.t.args + e.aux + 1
+        o.step = 2 if e.op == OP_assemble else 1
+    elif e.op == OP_loop or e.op == OP_program:
+        o.n = 0 if e.a else tape.t.args[e.aux + 1]
+        o.at = tape.t.args + e.aux + 2
+    elif e.op == OP_input or e.op == OP_constant or e.op == OP_call:
+        o.n = 0
+    else:
+        o.n = 2 if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add) else 1
+    return o
+
+cdef inline int32_t group_of(Tape tape, int32_t i) noexcept nogil:
+    """The first of the results of a loop or a program, of which i is one; any other entry itself."""
+    return i - tape.t.entry[i].a if tape.t.entry[i].op == OP_loop or tape.t.entry[i].op == OP_program else i

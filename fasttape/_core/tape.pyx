@@ -428,6 +428,9 @@ cdef class Tape:
         self.captured = {}
         self.regions = []
         self.loops = []
+        self.copies = {}
+        self.programs = []
+        self.calls = []
         grow(self, 256)
         self.clear_tables()
 
@@ -487,6 +490,11 @@ cdef class Tape:
             self.captured.clear()
         if self.regions:
             self.regions.clear()
+        if self.copies:
+            self.copies = {}
+        if self.programs:
+            self.programs = []
+            self.calls = []
         if self.t.n_shape > KEPT_SHAPES or self.t.n_view > KEPT_SHAPES:
             self.clear_tables()
         if self.t.cap > KEPT_ENTRIES:

@@ -43,7 +43,7 @@ cdef extern from "vm.h" nogil:
     enum:
         FT_L_LOAD, FT_L_STORE, FT_L_CAST
     enum:
-        FT_N_MAP, FT_N_OPS, FT_BLOCK, FT_WHOLE, FT_MAX_DIMS
+        FT_N_MAP, FT_N_OPS, FT_BLOCK, FT_WHOLE, FT_LONG, FT_MAX_DIMS
         FT_K_SPLAT, FT_K_CAST, FT_K_SINCOS
         FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM, FT_STEP_CODE, FT_STEP_STREAM, FT_STREAMS
         FT_I_SCALARS, FT_I_RUN, FT_I_COPY, FT_I_ZERO
@@ -55,7 +55,7 @@ cdef extern from "vm.h" nogil:
         OP_logical_and, OP_logical_or, OP_logical_xor, OP_logical_not, OP_where, OP_greater, OP_greater_equal, OP_less_equal
         OP_input, OP_constant, OP_cast, OP_view, OP_get, OP_pad, OP_add_region, OP_update
         OP_add_at, OP_set_at, OP_sum, OP_max, OP_min, OP_matmul, OP_take, OP_put_add
-        OP_assemble, OP_pack, OP_loop, OP_call
+        OP_assemble, OP_pack, OP_loop, OP_program, OP_call
         OP_sign, OP_maximum, OP_minimum, OP_fmax, OP_fmin, OP_stop_gradient
     ctypedef void (*ft_kernel)(ssize_t, void *, const void *, const void *, const void *) noexcept nogil
     ctypedef struct ft_step:
@@ -71,7 +71,7 @@ cdef extern from "vm.h" nogil:
         const void *a
         const void *b
         int32_t view_a, view_b, shape_a, shape_b
-        int64_t n
+        int64_t n, block
     ctypedef void (*ft_gufunc_loop)(char **, const ssize_t *, const ssize_t *, void *) noexcept nogil
     ctypedef struct ft_library:
         ft_gufunc_loop matmul[2]
@@ -80,6 +80,18 @@ cdef extern from "vm.h" nogil:
         const ft_instr *instr
         int64_t n_instr, next, entry, block
         const ft_step *step
+    ctypedef struct ft_field:
+        char **at
+        ssize_t delta
+    ctypedef struct ft_call:
+        const ft_tape *tape
+        ft_run run
+        int64_t n_input, n_output
+        const int32_t *output
+        const uint8_t *moves
+        const int64_t *first
+        const ft_field *field
+    void ft_lay(const ft_call *, int64_t, int32_t, char *)
     ctypedef struct ft_vm:
         const char *name
         double (*scalar)(int, double, double, double) noexcept nogil

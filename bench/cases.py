@@ -1,0 +1,109 @@
+"""Workloads that have a yardstick in C: what is differentiated, at what, and what must come out."""
+
+from typing import Any, NamedTuple
+
+import native
+import numpy as np
+import pytest
+import workloads
+
+import fasttape as ft
+
+
+class Case(NamedTuple):
+    """`gradient` takes the inputs; it and the yardstick return (value, gradient)."""
+
+    gradient: Any
+    inputs: tuple
+    yardstick: native.Native
+    by_hand: tuple
+
+    def check(self, function):
+        """Compare `function` and the yardstick with the derivative by hand."""
+        assert_same(self.yardstick(), self.by_hand)
+        assert_same(function(), self.yardstick())
+
+
+def normal(n):
+    return np.random.default_rng(0).normal(size=n)
+
+
+def rosenbrock():
+    x = normal(1000)
+    return Case(
+        ft.value_and_grad(workloads.rosenbrock),
+        (x,),
+        native.Native("rosenbrock", [x], sizes=[1000]),
+        workloads.rosenbrock_by_hand(x),
+    )
+
+
+def lotka_volterra():
+    f, floats = workloads.lotka_volterra, list(workloads.LOTKA_VOLTERRA_PARAMETERS)
+    x = np.array(floats)
+    return Case(
+        ft.value_and_grad(f),
+        (x,),
+        native.Native("lotka_volterra", [x], sizes=[1000], history=8 * 1000),
+        (f(floats), workloads.complex_step(f, floats)),
+    )
+
+
+def black_scholes():
+    option = workloads.CALL_OPTION
+    return Case(
+        ft.value_and_grad(workloads.black_scholes, argnum=tuple(range(5))),
+        option,
+        native.Native("black_scholes", [option], sizes=[]),
+        workloads.black_scholes_by_hand(*option),
+    )
+
+
+def chain(n):
+    x = normal(n)
+    return Case(
+        ft.value_and_grad(workloads.chain),
+        (x,),
+        native.Native("chain", [x], sizes=[n]),
+        workloads.chain_by_hand(x),
+    )
+
+
+def logistic_regression():
+    inputs = workloads.logistic_inputs()
+    return Case(
+        ft.value_and_grad(workloads.logistic_loss),
+        inputs,
+        native.Native("logistic", inputs, sizes=inputs[1].shape),
+        workloads.logistic_by_hand(*inputs),
+    )
+
+
+def burgers(f):
+    u, steps = workloads.burgers_start(), 1000
+    return Case(
+        ft.value_and_grad(f),
+        (u,),
+        native.Native("burgers", [u], [u.size, steps], history=(steps + 2) * u.size),
+        workloads.burgers_by_hand(u, steps),
+    )
+
+
+CASES = {
+    "Rosenbrock of 1000 scalars": rosenbrock,
+    "Lotka-Volterra, 1000 RK4 steps": lotka_volterra,
+    "Black-Scholes, one option": black_scholes,
+    "elementwise chain, n = 1,000": lambda: chain(10**3),
+    "elementwise chain, n = 1,000,000": lambda: chain(10**6),
+    "logistic regression 10000 x 100": logistic_regression,
+    "Burgers 512 cells, 1000 steps, new arrays": lambda: burgers(workloads.burgers),
+    "Burgers 512 cells, 1000 steps, in place": lambda: burgers(workloads.burgers_in_place),
+}
+
+
+def assert_same(found, expected):
+    """To 1e-12, or where a sum cancels to 1e-14 of the largest element."""
+    (value, gradient), (expected_value, by_hand) = found, expected
+    assert value == pytest.approx(expected_value, rel=1e-12)
+    largest = np.max(np.abs(by_hand))
+    np.testing.assert_allclose(gradient, by_hand, rtol=1e-12, atol=1e-14 * largest)
