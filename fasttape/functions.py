@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from fasttape._core.build import apply, broadcast_to, full, join
+from fasttape._core.build import apply, as_array, broadcast_to, full, join
 from fasttape._core.capture import refuse_kin
 from fasttape._core.protocols import FUNCTIONS
 from fasttape._core.tracer import is_traced, value
@@ -156,7 +156,7 @@ def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     _refuse("clip", out=out)
     low, high = a_min if min is None else min, a_max if max is None else max
     low, high = -np.inf if low is None else low, np.inf if high is None else high
-    return apply("clip", a, low, high)
+    return apply("clip", as_array(a), low, high)
 
 
 @implements(np.nonzero)

@@ -9,7 +9,8 @@ traces where it must. What an argument contributes is decided by its type:
 - tuples, lists, dicts and dataclasses are trees of these.
 
 What the function takes from around it, a global or a variable that it closes over, is a constant, copied when it is
-traced: a later change of it is not seen until the function is traced again (`compile(f).clear()`).
+traced: a later change of it is not seen until the function is traced again (`compile(f).clear()`). Whatever else
+Python does besides computing, printing and the text of numbers included, it does when it traces.
 """
 import numpy as np
 
@@ -202,9 +203,10 @@ def compile(f=None, *, static=()):
     >>> len(f.programs)
     2
     """
-    static = frozenset(static if isinstance(static, (tuple, list, set, frozenset)) else (static,))
+    static = tuple(static) if isinstance(static, (tuple, list, set, frozenset)) else (static,)
     if not all(isinstance(key, (int, str)) and not isinstance(key, bool) for key in static):
-        raise TypeError(f"compile: static must be positions and names of arguments, got {sorted(map(repr, static))}")
+        raise TypeError(f"compile: static must be positions and names of arguments, got {static}")
+    static = frozenset(static)
     if f is None:
         return lambda function: compile(function, static=static)
     if not callable(f):

@@ -3,6 +3,8 @@
 A method's arguments are made sense of here; what it does is told below: in `operate.pyx`, `views.pyx`,
 `subscript.pyx`, `reductions.pyx` and `protocols.pyx`.
 """
+from cpython.number cimport PyNumber_Index
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
@@ -92,7 +94,7 @@ cdef class Array(Tracer):
 
     def __index__(self):
         value = inactive_value(self, "using x as an index", "use int(x)")
-        return value.__index__()
+        return PyNumber_Index(value)
 
     def __array__(self, dtype=None, copy=None):
         value = inactive_value(self, "making a plain array of x", "use np.stack, np.concatenate or fasttape.numpy.array, "

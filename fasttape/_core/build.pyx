@@ -3,7 +3,7 @@ import numpy as np
 
 from cpython.number cimport PyNumber_Index
 
-from fasttape._core.operate cimport beside_other, unary
+from fasttape._core.operate cimport beside_other, strong, unary
 from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
 from fasttape._core.views cimport broadcasted
@@ -35,6 +35,11 @@ def apply(str name, *operands):
         y = wrap(tape, map3(tape, op, nodes[0], nodes[1], nodes[2]))
     after_record(tape)
     return y
+
+
+def as_array(x):
+    """x as np.asarray would have it: no number of Python's."""
+    return strong(x) if isinstance(x, Tracer) else np.asarray(x)
 
 
 cdef int check_axes(tuple shape) except -1:

@@ -197,8 +197,10 @@ cdef int32_t capture(Tape tape, object x, int like) except -1:
     if isinstance(x, cnp.ndarray) and cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE and cnp.PyArray_ISNOTSWAPPED(x) \
             and cnp.PyArray_NDIM(x):
         return capture_array(tape, x, False)
-    if isinstance(x, float) and not isinstance(x, np.floating):
+    if type(x) is float:
         return beside(tape, x, like)
+    if isinstance(x, float):        # NumPy's float64, and a class made from float
+        x = np.float64(x)
     if isinstance(x, bool):
         return constant(tape, x, FT_B32 if f32 else FT_B64)
     if isinstance(x, int):

@@ -12,6 +12,7 @@ cdef object product(object x, object y)
 cdef object need_truth(object x)
 cdef int32_t beside_other(Tape tape, int32_t a, int dtype) except -1
 cdef int make_strong(object y) except -1
+cdef object strong(object x)
 
 # For the type slots of array.pyx: either operand may be the traced one.
 cdef object add(object x, object y)

@@ -68,7 +68,8 @@ cdef inline int numbers(object x, object y, int32_t *a, int32_t *b) except -1:
 
 
 cdef inline int weak(int flags_a, int flags_b, bint python) noexcept:
-    """FT_WEAK if the result of two numbers is; one of them a Python number where `python`."""
+    """FT_WEAK if the result of two numbers is, or what a comparison of them says; one of them a Python number where
+    `python`."""
     return ((flags_a | flags_b) if python else (flags_a & flags_b)) & FT_WEAK
 
 
@@ -82,10 +83,8 @@ cdef inline object of_numbers(int op, Tracer x, int32_t a, int32_t b, double val
     e = x.tape.t.entry + y
     e.op = <uint8_t>op
     e.dtype = FT_B64 if truth_ops[op] else FT_F64
-    e.flags = FT_DONE
-    if not truth_ops[op]:
-        e.flags |= (x.tape.t.entry[a].flags | x.tape.t.entry[b].flags) & FT_ACTIVE \
-            | weak(x.tape.t.entry[a].flags, x.tape.t.entry[b].flags, found == 2)
+    e.flags = FT_DONE | weak(x.tape.t.entry[a].flags, x.tape.t.entry[b].flags, found == 2) \
+        | ((x.tape.t.entry[a].flags | x.tape.t.entry[b].flags) & FT_ACTIVE if not truth_ops[op] else 0)
     e.shape = 0
     e.a = a
     e.b = b
@@ -122,6 +121,7 @@ cdef object binary(int op, object x, object y):
     cdef Tape tape
     cdef int32_t a, b
     cdef Tracer z
+    cdef int both_weak
     cdef int found = numbers(x, y, &a, &b) if active_operands[op] == 3 or truth_ops[op] else 0
     if found:
         z = <Tracer>x if is_scalar(x) else <Tracer>y
@@ -153,16 +153,23 @@ cdef object binary(int op, object x, object y):
             a = operand(tape, x, tape.t.entry[b].dtype)
         else:
             return NotImplemented
+    both_weak = weak(tape.t.entry[a].flags, tape.t.entry[b].flags, is_python_number(x) or is_python_number(y))
     if (tape.t.entry[a].flags | tape.t.entry[b].flags) & FT_WEAK:
         a = beside_other(tape, a, tape.t.entry[b].dtype)
         b = beside_other(tape, b, tape.t.entry[a].dtype)
     if op == OP_ldexp and tape.t.entry[a].dtype == FT_F32 and not tape.t.entry[b].dtype & 1:
         b = cast(tape, b, FT_F32)   # an exponent, whose own dtype is no matter
-    if tape.t.entry[a].dtype >= FT_B64 and tape.t.entry[b].dtype >= FT_B64 and not truth_ops[op]:
+    if tape.t.entry[a].dtype >= FT_B64 and tape.t.entry[b].dtype >= FT_B64 and not truth_ops[op] and not both_weak:
         of_truth(tape, &op, &a, &b)
     z = wrap(tape, map2(tape, op, a, b))
+    if both_weak:
+        keep_weak(z)
     after_record(tape)
     return z
+
+
+cdef inline bint is_python_number(object x) noexcept:
+    return type(x) is float or type(x) is int or type(x) is bool
 
 
 cdef int32_t beside_other(Tape tape, int32_t a, int dtype) except -1:
@@ -180,7 +187,7 @@ cdef object unary(int op, Tracer x):
             no_arithmetic(op)
         a = cast(x.tape, a, FT_F64)
     y = of_one(op, x.tape, a)
-    if x.tape.t.entry[a].flags & FT_WEAK and op in (OP_negative, OP_positive, OP_absolute):
+    if x.tape.t.entry[a].flags & FT_WEAK and op in (OP_negative, OP_positive, OP_absolute, OP_stop_gradient):
         keep_weak(y)
     return y
 
@@ -197,6 +204,15 @@ cdef int make_strong(object y) except -1:
     return 0
 
 
+cdef object strong(object x):
+    """x as NumPy's functions have it, to which a Python number is a float64."""
+    cdef Tracer y
+    if not is_scalar(x) or not (<Tracer>x).tape.t.entry[node_of(<Tracer>x)].flags & FT_WEAK:
+        return x
+    y = x
+    return wrap(y.tape, copied(y.tape, y.node))
+
+
 cdef inline object of_one(int op, Tape tape, int32_t a):
     cdef Tracer y = wrap(tape, map1(tape, op, a))
     after_record(tape)
@@ -205,6 +221,7 @@ cdef inline object of_one(int op, Tape tape, int32_t a):
 
 cdef object copy_of(Tracer x):
     cdef Tracer y = wrap(x.tape, copied(x.tape, node_of(x)))
+    y.tape.t.entry[y.node].flags |= x.tape.t.entry[x.node].flags & FT_WEAK
     after_record(x.tape)
     return y
 

@@ -162,7 +162,7 @@ cdef int64_t mark_after(int64_t before, object outcome):
 cdef str what_was_seen(object how, object seen):
     if isinstance(seen, np.ndarray):
         return "an array that the function looked into was another"
-    return f"a value was {seen!r}" if how is None else f"{getattr(how, '__name__', 'a value')} gave {seen!r}"
+    return f"a value was {seen!r}" if how is None else f"{how.__name__ if isinstance(how, type) else 'a look at a value'} gave {seen!r}"
 
 
 cdef str name_of(object f):

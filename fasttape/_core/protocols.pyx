@@ -5,7 +5,7 @@ is not supported is refused here, by name and with the remedy.
 """
 import numpy as np
 
-from fasttape._core.operate cimport binary, make_strong, power, product, unary
+from fasttape._core.operate cimport binary, make_strong, power, product, strong, unary
 from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
 from fasttape._core.views cimport in_place
@@ -60,7 +60,14 @@ cdef object applied(int op, tuple inputs):
         return unary(op, inputs[0])
     if op == OP_power:
         return power(inputs[0], inputs[1], None)
-    return binary(op, inputs[0], inputs[1])
+    return binary(op, numpys_truth(inputs[0]), numpys_truth(inputs[1]))
+
+
+cdef object numpys_truth(object x):
+    """A truth value as NumPy's, whose sums are truth values too; Python's are whole numbers to its operators."""
+    if is_scalar(x) and (<Tracer>x).tape.t.entry[node_of(<Tracer>x)].dtype >= FT_B64:
+        return strong(x)
+    return x
 
 
 cdef object widened(object x):
@@ -97,4 +104,4 @@ cdef object call_function(object func, tuple args, dict kwargs):
         raise TypeError(f"fasttape: {module}.{name} of a traced value is not supported yet; compose it of supported "
                         f"functions (fasttape.numpy lists them), or apply it to stop_gradient(x) if no derivative "
                         f"is wanted")
-    return own(*args, **kwargs)
+    return strong(own(*args, **kwargs))

@@ -27,11 +27,15 @@ cnp.import_array()
 cdef extern from "Python.h":
     bint PyFloat_Check(object)
     bint PyFloat_CheckExact(object)
-    int Py_EnterRecursiveCall(const char *) except -1
+    int Py_EnterRecursiveCall(const char *)
     void Py_LeaveRecursiveCall()
 
 cdef object FLOAT = struct.Struct("d")
-cdef object np_float64 = np.float64
+
+
+cdef inline int go_deeper() except -1:
+    """Into a tree, which may hold itself. To be followed by Py_LeaveRecursiveCall, if it does not raise."""
+    return -1 if Py_EnterRecursiveCall(b" in a tree of arguments or results") else 0
 
 
 cdef object fixed_key(object x):
@@ -114,7 +118,7 @@ cdef Form form_of_tree(object x, str where, bint static):
     else:
         return None
     form.type = kind
-    Py_EnterRecursiveCall(b" in a tree of arguments")       # it may hold itself
+    go_deeper()
     try:
         form.parts = tuple([form_of_static(part, where + step) if static else form_of(part, where + step)
                             for part, step in zip(parts, steps)])
@@ -146,8 +150,10 @@ cdef Form form_of(object x, str where):
         return form_of_traced(x, where)
     if isinstance(x, cnp.ndarray):
         return form_of_array(x, where)
-    if isinstance(x, (float, np.float32)):
-        return blank(NUMBER32 if isinstance(x, np.float32) else NUMBER64 if isinstance(x, np.float64) else PYTHON_FLOAT)
+    if type(x) is float:
+        return blank(PYTHON_FLOAT)
+    if isinstance(x, (float, np.float32)):          # a class made from float is float64's, as in NumPy
+        return blank(NUMBER32 if isinstance(x, np.float32) else NUMBER64)
     if isinstance(x, (np.inexact, complex)):
         raise TypeError(f"{where} is a {type(x).__name__}; pass a float")
     form = form_of_tree(x, where, False)
@@ -227,7 +233,7 @@ cdef Form form_of_result(object y, str who):
         raise TypeError(f"{who}: the function returned a {kind.__name__}; a program's results are numbers and arrays, in "
                         f"tuples, lists, dicts and dataclasses")
     form.type = kind
-    Py_EnterRecursiveCall(b" in a tree of results")
+    go_deeper()
     try:
         form.parts = tuple([form_of_result(part, who) for part in parts])
     finally:
@@ -260,7 +266,7 @@ cdef bint fits(Form form, object x, list leaves, bint loose) except -1:
         leaves.append(x)
         return True
     if form.kind == NUMBER64:
-        if type(x) is not np_float64 and not (loose and PyFloat_Check(x)):
+        if not PyFloat_Check(x) or (PyFloat_CheckExact(x) and not loose):
             return False
         leaves.append(x)
         return True
@@ -377,7 +383,7 @@ cdef bint has_traced(object x) except -1:
         x = [getattr(x, field.name) for field in dataclasses.fields(x)]
     elif not isinstance(x, (tuple, list)):
         return False
-    Py_EnterRecursiveCall(b" in a tree of arguments")
+    go_deeper()
     try:
         for part in x:
             if has_traced(part):
