@@ -1,6 +1,6 @@
 """The record of a long tape, packed: repetitive as loops leave it, it shrinks to a hundredth.
 
-An entry is predicted from the eight ops before it. Where these stood last, some entry followed, whose operands had moved
+An entry is predicted from the sixty-four ops before it. Where these stood last, some entry followed, whose operands had moved
 by so much since the time before: so it will be again. In a loop it is, whichever way its operands run. What comes as
 predicted takes a bit; the rest is kept as it is.
 """
@@ -41,8 +41,13 @@ cdef class Record:
         return sum([len(part) for part in self.packed])
 
 
+cdef inline uint64_t after(uint64_t ops, int op) noexcept nogil:
+    """What is remembered of the last 64 ops."""
+    return ops << 1 ^ <uint64_t>(op + 1) * <uint64_t>0x9E3779B97F4A7C15
+
+
 cdef inline int64_t slot_of(uint64_t ops) noexcept nogil:
-    return <int64_t>(ops * <uint64_t>0x9E3779B97F4A7C15 >> 50)
+    return <int64_t>(ops >> 50)
 
 
 cdef inline void predict(const Guess *g, ft_entry *e) noexcept nogil:
@@ -100,7 +105,7 @@ cdef Record keep_record(Tape tape):
                 exception[n_odd] = e[0]
                 n_odd += 1
             learn(g, e)
-            ops = ops << 8 | e.op
+            ops = after(ops, e.op)
             if e.op == OP_constant:
                 value[n_value] = tape.t.val[i].f
                 n_value += 1
@@ -155,7 +160,7 @@ cdef Tape unpacked(Record r):
             e[0] = exception[n_odd]
             n_odd += 1
         learn(g, e)
-        ops = ops << 8 | e.op
+        ops = after(ops, e.op)
         tape.t.val[i].p = NULL
         if e.op == OP_constant:
             tape.t.val[i].f = value[n_value]
