@@ -1,11 +1,17 @@
-from collections.abc import Callable
-from typing import Generic, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from fasttape.inspect import Node, Stats
 
 _P = ParamSpec("_P")
 _Y = TypeVar("_Y")
 
 class Program(Generic[_P, _Y]):
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _Y: ...
+    def table(
+        self, *args: Any, tangents: Sequence[Any] | None = None, cotangents: Sequence[Any] | None = None, **named: Any
+    ) -> list[Node]: ...
+    def stats(self) -> Stats: ...
 
 class _Compiled(Generic[_P, _Y]):
     @property

@@ -17,7 +17,7 @@ FLOORS = """
 vm
 loop tape
 buffers needs record
-capture copies index loops rows sweep
+capture copies entries index loops rows sweep
 fuse repeat
 runs roll
 plan pull push
@@ -27,8 +27,9 @@ build protocols subscript
 reductions
 array
 trace
-checkpoint forward listing program reverse
-compiled jacobian
+checkpoint forward program reverse
+compiled jacobian listing table
+stats
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}
 
@@ -40,6 +41,7 @@ KNOWN = {
     "transforms": {"tree", "_core"},
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
+    "program": {"inspect", "_core"},
     "schedules": set(),
     "tree": set(),
 }

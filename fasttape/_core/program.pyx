@@ -80,9 +80,20 @@ cdef class Program:
         gather(form, (args, kwargs), leaves)
         return leaves
 
+    cdef State take_state(self):
+        """A state that no other call is using. Nothing is asked before it is popped: another thread may do so too."""
+        try:
+            return self.states.pop()
+        except IndexError:
+            return new_state(self.tape, self.n_input, self.outputs, self.n_output)
+
+    cdef int give_state(self, State s) except -1:
+        self.states.append(s)
+        return 0
+
     cdef object run(self, list leaves):
         """The result; or an `Unmet`, if a guard does not hold."""
-        cdef State s = self.states.pop() if self.states else new_state(self.tape, self.n_input, self.outputs, self.n_output)
+        cdef State s = self.take_state()
         cdef Tape tape = s.tape
         cdef Unmet unmet
         cdef int64_t k
@@ -115,7 +126,7 @@ cdef class Program:
             how, seen, _ = self.guards[k - self.n_result]
             outcome = out[k] if how is None else how(out[k])
             if not same(outcome, seen):
-                self.states.append(s)
+                self.give_state(s)
                 unmet = Unmet.__new__(Unmet)
                 unmet.k = k - self.n_result
                 unmet.outcome = outcome
@@ -123,7 +134,7 @@ cdef class Program:
         for k in range(self.n_result):
             if out[k] is None:
                 out[k] = value_of(tape, self.outputs[k])
-        self.states.append(s)
+        self.give_state(s)
         return assembled(self.result, out, self.n_result)
 
 
@@ -222,7 +233,7 @@ cdef int32_t program_input(Tape tape, Form form, object x) except -1:
     return node
 
 
-cdef Program record(type kind, object f, tuple args, dict kwargs, Form arguments, str name):
+cdef Program record(type kind, object f, tuple args, dict kwargs, Form arguments, str name, bint rolls=True):
     """The Program, of class `kind`, of f as it runs with these arguments, which have this form."""
     cdef Tape outer = current(), tape
     cdef Program p = kind.__new__(kind)
@@ -254,7 +265,11 @@ cdef Program record(type kind, object f, tuple args, dict kwargs, Form arguments
             raise MemoryError
         for k in range(p.n_output):
             p.outputs[k] = nodes[k]
-        p.tape = roll(optimise(tape, p.n_input, p.outputs, p.n_output), p.n_input, p.outputs, p.n_output)
+        p.recorded = tape.t.n
+        p.tape = optimise(tape, p.n_input, p.outputs, p.n_output)
+        p.kept = p.tape.t.n
+        if rolls:
+            p.tape = roll(p.tape, p.n_input, p.outputs, p.n_output)
         make_code(p.tape)
         p.tape.codes = new_codes()
         keep_guards(p, tape.guards)
