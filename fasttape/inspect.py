@@ -1,7 +1,8 @@
 """Looking at traces: the table of values, tangents and cotangents, and the memory they take."""
 from typing import NamedTuple
 
-from fasttape._core import listing, tape
+from fasttape._core import table as tables
+from fasttape._core import tape
 
 
 class Row(NamedTuple):
@@ -12,6 +13,35 @@ class Row(NamedTuple):
     s: float
     t: float
     r: float
+
+
+class Node(NamedTuple):
+    """One node of a program: the operation, its value, tangent and cotangent, each of the node's shape."""
+
+    k: int
+    operation: str
+    s: object
+    t: object
+    r: object
+
+
+class Stats(NamedTuple):
+    """What a program is made of, and what a call of it costs. See `Program.stats`."""
+
+    recorded: int
+    kept: int
+    entries: int
+    instructions: int
+    runs: int
+    loops: int
+    flops: int
+    bytes_read: int
+    bytes_written: int
+    buffers: int
+    buffer_bytes: int
+    constant_bytes: int
+    guards: int
+    states: int
 
 
 def table(f, x):
@@ -37,7 +67,7 @@ def table(f, x):
     1 square(s0) 9.0 6.0 1.0
     2 s0 + s1 12.0 7.0 1.0
     """
-    return [Row(*row) for row in listing.table(f, x)]
+    return [Row(*row) for row in tables.table(f, x)]
 
 
 class peak_memory:

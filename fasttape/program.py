@@ -14,11 +14,15 @@ Python does besides computing, printing and the text of numbers included, it doe
 """
 import numpy as np
 
+from fasttape import inspect as _inspect
 from fasttape import transforms as _transforms
 from fasttape._core import calls as _calls
 from fasttape._core import compiled as _compiled
 from fasttape._core import keep as _keep
+from fasttape._core import listing as _listing
 from fasttape._core import program as _program
+from fasttape._core import stats as _stats
+from fasttape._core import table as _table
 
 _LIMIT = 256                        # programs of a signature, and signatures, that compile keeps
 
@@ -132,6 +136,80 @@ class Program(_program.Program):
     def _derive(self, f, name):
         example, named = _keep.example_of(self)
         return _keep.trace(Program, f, example, named, f"{name}({self.__name__})")
+
+    def __repr__(self):
+        return _listing.line(self)
+
+    def __str__(self):
+        """The program, an entry a line: what it computes, its dtype and shape, and the run that computes it."""
+        return _listing.text(self)
+
+    def table(self, *args, tangents=None, cotangents=None, **named):
+        """The nodes of the program with these arguments, with both recurrences worked out.
+
+        The nodes are those that were recorded, before they are optimised and repetitions are rolled up.
+
+        Parameters
+        ----------
+        *args, **named
+            Arguments of the form that the program was traced with.
+        tangents : sequence, optional
+            What t is at the inputs: a number or array for each of the numbers and arrays of the arguments, in their
+            order. Ones if left out.
+        cotangents : sequence, optional
+            What r is at the outputs, likewise for each of the numbers and arrays of the result. Ones if left out.
+
+        Returns
+        -------
+        list of Node
+            ``s`` the value of the node, ``t`` its tangent, ``r`` its cotangent, each of the node's shape; what does
+            not depend on the inputs has zeros. For a function of one number they are s_k, ds_k/dx and df/ds_k.
+
+        Raises
+        ------
+        GuardError, TypeError
+            As a call does.
+        ValueError
+            If a tangent or cotangent is missing or has another shape.
+
+        Examples
+        --------
+        >>> p = trace(lambda x, y: x * y + x, 3.0, 5.0)
+        >>> for row in p.table(3.0, 5.0, tangents=[1.0, 0.0]): print(row.k, row.operation, row.s, row.t, row.r)
+        0 x 3.0 1.0 6.0
+        1 x 5.0 0.0 3.0
+        2 s0 * s1 15.0 5.0 1.0
+        3 s2 + s0 18.0 6.0 1.0
+        """
+        return [_inspect.Node(*row) for row in _table.of_program(self, args, named, tangents, cotangents)]
+
+    def stats(self):
+        """What the program is made of, and what a call costs.
+
+        Returns
+        -------
+        Stats
+            - ``recorded``: entries that the trace had; ``kept``: those that the optimiser left; ``entries``: those
+              that are left when repetitions are rolled up;
+            - ``instructions``: of the virtual machine, ``runs`` of them spans of elementwise operations that are
+              computed block by block; ``loops``;
+            - ``flops``: one for each element of an elementwise operation, be it a sum or a sine (two for a
+              multiply-and-add, none for a copy), one for each element that a reduction reads, 2nmk for a product
+              of matrices;
+            - ``bytes_read``, ``bytes_written``: between memory and the processor if each run reads an operand once and
+              caches hold nothing from one instruction to the next;
+            - ``buffers``, ``buffer_bytes``: memory of one state for values that are neither arguments nor results,
+              scratch rows included in the bytes; ``constant_bytes``: numbers and arrays that the program has from its
+              trace;
+            - ``guards``; ``states``: as many as calls have run at once.
+
+        Examples
+        --------
+        >>> p = trace(lambda x: (x * x).sum(), np.zeros(1000))
+        >>> p.stats().flops, p.stats().bytes_read, p.stats().runs
+        (2000, 8000, 1)
+        """
+        return _inspect.Stats(**_stats.stats(self))
 
 
 def trace(f, *example, **named):

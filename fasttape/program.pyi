@@ -1,5 +1,7 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+
+from fasttape.inspect import Node, Stats
 
 _P = ParamSpec("_P")
 _Y = TypeVar("_Y")
@@ -18,6 +20,10 @@ class Program(Generic[_P, _Y]):
     def hessian(self, argnum: int | tuple[int, ...] = 0) -> Program[_P, Any]: ...
     def jvp(self, argnum: int | tuple[int, ...] | None = None) -> Program[..., tuple[_Y, _Y]]: ...
     def vjp(self, argnum: int | tuple[int, ...] | None = None) -> Program[..., tuple[_Y, tuple[Any, ...]]]: ...
+    def table(
+        self, *args: Any, tangents: Sequence[Any] | None = None, cotangents: Sequence[Any] | None = None, **named: Any
+    ) -> list[Node]: ...
+    def stats(self) -> Stats: ...
 
 class _Compiled(Generic[_P, _Y]):
     @property

@@ -17,7 +17,7 @@ FLOORS = """
 vm
 callee loop tape
 buffers needs record
-capture copies distinct elements index loops rows sweep
+capture copies distinct elements entries index loops rows sweep
 frozen fuse packed repeat
 runs roll
 plan pull push
@@ -27,10 +27,10 @@ build protocols subscript
 reductions
 array
 trace
-checkpoint forward listing program reverse
-jacobian keep
-calls
-compiled
+checkpoint forward program reverse
+jacobian keep listing
+calls table
+compiled stats
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}
 
@@ -42,6 +42,7 @@ KNOWN = {
     "transforms": {"tree", "_core"},
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
+    "program": {"inspect", "transforms", "_core"},
     "schedules": set(),
     "tree": set(),
 }

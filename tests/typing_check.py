@@ -63,6 +63,10 @@ def of_traced(x: ft.Array, k: int) -> ft.Array:
 
 # The rest.
 assert_type(ft.table(cube, 3.0)[0].r, float)
+assert_type(ft.trace(cube, 3.0)(2.0), float)
+assert_type(ft.trace(cube, 3.0).stats(), ft.Stats)
+assert_type(ft.trace(cube, 3.0).stats().flops, int)
+assert_type(ft.trace(cube, 3.0).table(2.0)[0].operation, str)
 with ft.peak_memory() as memory:
     assert_type(memory.bytes, int)
 assert_type(ft.stop_gradient(2.0), float)

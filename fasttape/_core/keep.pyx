@@ -121,7 +121,10 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     p.any_float = not has_float32(frozen)
     keep_guards(p, frozen, guards, p.outputs)
     p.record = keep_record(frozen)
-    p.tape = roll(optimise(tape, n_input, p.outputs, p.n_output), n_input, p.outputs, p.n_output)
+    p.recorded = tape.t.n
+    p.tape = optimise(tape, n_input, p.outputs, p.n_output)
+    p.kept = p.tape.t.n
+    p.tape = roll(p.tape, n_input, p.outputs, p.n_output)
     make_code(p.tape)
     p.tape.codes = new_codes()
     p.states.append(new_state(p.tape, n_input, p.outputs, p.n_output))

@@ -1,69 +1,200 @@
-"""A tape written out, for people."""
-from fasttape._core.array cimport Array
-from fasttape._core.plan cimport evaluate
+"""A program written out, for people: its entries line by line, as its plan groups them, and its loops with their
+bodies."""
+import numpy as np
+
+from fasttape._core.entries cimport applied_text, entry_text, operand_text, type_text
+from fasttape._core.loops cimport Loop
+from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
-from fasttape._core.pull cimport give
-from fasttape._core.push cimport push, push_begin
-from fasttape._core.sweep cimport Sweep
-from fasttape._core.trace cimport begin_pull, current, enter_own, leave, new_input, output_node, run_pull
+from fasttape._core.signature cimport *
+from fasttape._core.state cimport State
 
-from fasttape._core import vm
-
-cdef dict INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+cdef enum:
+    MOST_LINES = 48                 # of entries, and of a loop's body; beyond, the middle is left out
+    HEAD = 28
 
 
-cdef str operation(Tape tape, list names, int32_t i, dict label):
-    cdef ft_entry e = tape.t.entry[i]
-    name = names[e.op]
+# ---- what it takes and gives
 
-    def text(node):
-        if tape.t.entry[node].op == OP_constant:
-            return f"{tape.t.val[node].f:g}"
-        return label.get(node, "?")
-
-    if e.op == OP_input:
-        return "x"
-    if name in INFIX:
-        return f"{text(e.a)} {INFIX[name]} {text(e.b)}"
-    arity = rows[e.op].arity if e.op < FT_N_MAP else 1
-    return f"{name}({', '.join([text(node) for node in (e.a, e.b, e.aux)[:arity]])})"
+cdef str call_text(Program p):
+    cdef Form positional = p.arguments.parts[0], named = p.arguments.parts[1], part
+    texts = [written(part) for part in positional.parts]
+    texts += [f"{name}={written(part)}" for name, part in zip(named.names, named.parts)]
+    return f"{p.name}({', '.join(texts)})"
 
 
-def table(f, x):
-    """Rows (k, operation, s, t, r) of a scalar function of one number."""
-    cdef Tape outer = current(), tape = enter_own()
-    cdef Sweep s
-    cdef Array argument
-    cdef int32_t y, node
-    cdef int64_t i, at
+cdef Form with_types(Form form, Program p, list at):
+    """A copy of the result's form whose leaves say their shape and dtype. `at` counts the leaves."""
+    cdef Form copy = Form.__new__(Form)
+    cdef ft_entry *e
+    copy.kind, copy.value, copy.names, copy.type = form.kind, form.value, form.names, form.type
+    if form.kind <= ARRAY:
+        e = p.tape.t.entry + p.outputs[<int64_t>at[0]]
+        at[0] += 1
+        copy.kind = ARRAY if e.shape else NUMBER32 if e.dtype & 1 else NUMBER64
+        copy.dtype = e.dtype & 1
+        copy.shape = shape_tuple(p.tape, e.shape)
+    elif form.parts is not None:
+        copy.parts = tuple([with_types(part, p, at) for part in form.parts])
+    return copy
+
+
+def heading(Program p):
+    """One line: name, forms of the arguments and of the result."""
+    return f"{call_text(p)} -> {written(with_types(p.result, p, [0]))}"
+
+
+def line(Program p):
+    loops = f", {len(p.tape.loops)} loops" if p.tape.loops else ""
+    guards = f", {len(p.guards)} guards" if p.guards else ""
+    return f"<program {heading(p)}: {p.tape.t.n} entries{loops}{guards}>"
+
+
+cdef int name_leaves(Form form, str where, list out) except -1:
+    if form.kind <= ARRAY:
+        out.append(where)
+    elif form.parts is not None:
+        for k, part in enumerate(form.parts):
+            step = f"[{k}]" if form.kind in (TUPLE, LIST) else f"[{form.names[k]!r}]" if form.kind == DICT \
+                else f".{form.names[k]}"
+            name_leaves(part, where + step, out)
+    return 0
+
+
+cdef list input_names(Program p):
+    cdef Form positional = p.arguments.parts[0], named = p.arguments.parts[1]
+    cdef list out = []
+    for k, part in enumerate(positional.parts):
+        name_leaves(part, f"argument {k}", out)
+    for name, part in zip(named.names, named.parts):
+        name_leaves(part, f"argument {name}", out)
+    return out
+
+
+# ---- entries
+
+cdef dict labels(Tape tape):
+    """What the nodes are called: s0, s1, ... without the constants and the views, which stand in their readers."""
+    cdef dict label = {}
+    cdef int64_t i
+    for i in range(tape.t.n):
+        if tape.t.entry[i].op != OP_constant and tape.t.entry[i].op != OP_view:
+            label[i] = f"s{len(label)}"
+    return label
+
+
+cdef object shortened(list items, str what):
+    """The items, the middle ones of many replaced by a line that says how many they are."""
+    if len(items) <= MOST_LINES:
+        return items
+    left_out = len(items) - MOST_LINES + 1
+    return items[:HEAD] + [f"... {left_out} more {what}"] + items[HEAD + left_out:]
+
+
+cdef dict runs_of(State s):
+    """Entry -> the number of the run that computes it."""
+    cdef Tape tape = s.tape
+    cdef int64_t k
+    cdef int32_t i
+    cdef set alone = {tape.instr[k].node for k in range(tape.n_instr) if tape.instr[k].op != FT_I_RUN}
+    cdef dict out = {}
+    first = [tape.instr[k].node for k in range(tape.n_instr) if tape.instr[k].op == FT_I_RUN]
+    if not first:
+        return out
+    # one run is open at a time, and each is named by its first entry
+    for i, k in enumerate(np.searchsorted(first, np.arange(tape.t.n), side="right").tolist()):
+        op = tape.t.entry[i].op
+        if k and tape.t.entry[i].flags & FT_NEED and (
+                (tape.t.entry[i].shape and (op < FT_N_MAP or op == OP_cast))
+                or (op == OP_sum and not tape.t.entry[i].shape and i not in alone)):
+            out[i] = k - 1
+    return out
+
+
+cdef list loop_lines(Tape tape, int32_t i, dict label):
+    """The body of the loop whose first result is entry i."""
+    cdef Loop loop = tape.loops[tape.t.args[tape.t.entry[i].aux]]
+    cdef int32_t k, v, node, f32
+    cdef int first = loop.code.n_constant, begin = loop.code.n_constant + loop.code.n_carry
+    cdef list out = []
+
+    def value(v):
+        return f"{loop.code.constant[v]:g}" if v < first else f"c{v - first}" if v < begin else f"v{v - begin}"
+
+    def stream(k):
+        node = loop.stream[k]
+        text = operand_text(tape, node, label) if node >= 0 else label[i + ~node]
+        step = loop.code.stride[k] // (4 if loop.code.stream_f32[k] else 8)
+        if node >= 0 and loop.code.stride[k] == 0:
+            return text
+        return f"{text}[i]" if step > 0 or node < 0 else f"{text}[i], i downwards"
+
+    for k in range(loop.code.n_carry):
+        text = f"c{k} = {operand_text(tape, loop.first[k], label)} at first, then {value(loop.code.next[k])}"
+        out.append(text + (f"; {label[i + loop.last[k]]} is the last" if loop.last[k] >= 0 else ""))
+    for k in range(loop.code.n_op):
+        op = loop.code.op[k]
+        f32 = op.f32
+        if op.op == FT_L_LOAD:
+            out.append(f"v{k} = {stream(op.a)}")
+        elif op.op == FT_L_STORE:
+            out.append(f"{stream(op.a)} = {value(op.b)}")
+        elif op.op == FT_L_CAST:
+            out.append(f"v{k} = {'float32' if f32 else 'float64'}({value(op.a)})")
+        else:
+            out.append(f"v{k} = {applied_text(op.op, [value(v) for v in (op.a, op.b, op.c)[:rows[op.op].arity]])}")
+    return [f"      {text}" for text in shortened(out, "lines")]
+
+
+cdef list entry_lines(Program p, State s, int32_t i, dict label, dict run, list names):
+    cdef Tape tape = p.tape
+    cdef Loop loop
+    cdef ft_entry *e = tape.t.entry + i
+    mark = f"run {run[i]} |" if i in run else ""
+    if i < p.n_input:
+        text = names[i]
+    elif e.op == OP_input:
+        text = "a known array"
+    elif e.op == OP_loop:
+        loop = tape.loops[tape.t.args[e.aux]]
+        text = f"{entry_text(tape, i, label)}, {loop.count} times" + ("" if e.a else (
+            ", machine code" if loop.function != NULL else ", interpreted"))
+    else:
+        text = entry_text(tape, i, label)
+    left = f"{mark:>9} {label[i]} = {text}"
+    lines = [f"{left:<60} {type_text(tape, i)}"]
+    if e.op == OP_loop and e.a == 0:
+        lines += loop_lines(tape, i, label)
+    return lines
+
+
+def text(Program p):
+    """The whole listing."""
+    cdef State s = p.begin()
+    cdef Tape tape = p.tape
+    cdef int64_t k
+    cdef dict label, run
     try:
-        argument = new_input(tape, float(x), "table", 0)
-        y = output_node(tape, f(argument), "table")
-        s.start = 0
-        s.end = tape.t.n
-        s.lanes = 0
-        for i in range(s.end):
-            if tape.t.entry[i].shape != 0:
-                raise TypeError("table: the function computes with arrays; it must be of scalars alone")
-        begin_pull(tape, &s, [argument.node])
-        give(tape, &s, y, constant(tape, 1.0, 0))
-        run_pull(tape, &s)
-        cts = [tape.ct[i] for i in range(s.end)]
-        push_begin(tape, 0, s.end)
-        tape.tangent[argument.node] = constant(tape, 1.0, 0)
-        push(tape, &s, 0, s.end)
-        zero = constant(tape, 0.0, 0)
-        made, label, names = [], {}, vm.names()
-        for i in range(s.end):
-            if tape.t.entry[i].op != OP_constant:
-                label[i] = f"s{len(made)}"
-                made.append((i, operation(tape, names, <int32_t>i, label), tape.tangent[i], cts[i]))
-        wanted = [node if node >= 0 else zero for row in made for node in (row[0], row[2], row[3])]
-        at = new_args(tape, len(wanted))
-        for i in range(<int64_t>len(wanted)):
-            tape.t.args[at + i] = wanted[i]
-        evaluate(tape, tape.t.args + at, len(wanted))
-        return [(k, row[1], tape.t.val[wanted[3 * k]].f, tape.t.val[wanted[3 * k + 1]].f, tape.t.val[wanted[3 * k + 2]].f)
-                for k, row in enumerate(made)]
+        label, run, names = labels(tape), runs_of(s), input_names(p)
+        nodes = [i for i in label if i < p.n_input or s.tape.t.entry[i].flags & FT_NEED
+                 or tape.t.entry[i].op == OP_input]
+        out = [heading(p)]
+        for i in shortened(nodes, "entries"):
+            if isinstance(i, str):
+                out.append(f"          {i}")
+            else:
+                out += entry_lines(p, s, i, label, run, names)
     finally:
-        leave(tape, outer)
+        p.end(s)
+    results = [operand_text(tape, p.outputs[k], label) for k in range(p.n_result)]
+    out.append(f"  returns {', '.join(shortened(results, 'results'))}")
+    for k in range(len(p.guards)):
+        how, seen, (file, number) = p.guards[k]
+        what = operand_text(tape, p.outputs[p.n_result + k], label)
+        what = what if how is None else f"{getattr(how, '__name__', 'a function')}({what})"
+        outcome = np.array2string(seen, threshold=6) if isinstance(seen, np.ndarray) else repr(seen)
+        out.append(f"  guard {what} must be {outcome}, {file}:{number}")
+        if k == MOST_LINES - 1 and len(p.guards) > MOST_LINES:
+            out.append(f"  ... {len(p.guards) - MOST_LINES} more guards")
+            break
+    return "\n".join(out)

@@ -28,6 +28,7 @@ cdef class Program(Callee):
     cdef list states                # that no call is using
     cdef dict derived               # programs of its tangents and cotangents (calls.pyx)
     cdef list places                # of a derived program's results: which of the tangents or cotangents each is
+    cdef int64_t recorded, kept     # entries that the trace had, and that the optimiser left
 
     cdef bint takes(self, tuple args, dict kwargs, list leaves, bint loose) except -1
     cdef list leaves_of(self, tuple args, dict kwargs)

@@ -63,7 +63,11 @@ cdef class Program(Callee):
         return self.name
 
     cdef Call begin(self):
-        return self.states.pop() if self.states else new_state(self.tape, self.n_input, self.outputs, self.n_output)
+        """A state that no other call is using. Nothing is asked before it is popped: another thread may do so too."""
+        try:
+            return self.states.pop()
+        except IndexError:
+            return new_state(self.tape, self.n_input, self.outputs, self.n_output)
 
     cdef int end(self, Call call) except -1:
         self.states.append(call)

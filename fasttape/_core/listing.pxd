@@ -1,0 +1,4 @@
+# Programs written out.
+from fasttape._core.state cimport State
+
+cdef dict runs_of(State s)
