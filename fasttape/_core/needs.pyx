@@ -18,9 +18,20 @@ cdef inline int64_t touch(Tape tape, int32_t o, int32_t reader) noexcept nogil:
 
 
 cdef int64_t touch_operands(Tape tape, int32_t i) noexcept nogil:
-    cdef Reads o = reads_of(tape, tape.t.entry + i)
-    cdef int64_t fresh = 0
+    cdef ft_entry *e = tape.t.entry + i
+    cdef Reads o
+    cdef int64_t fresh
     cdef int k
+    if e.op < FT_N_MAP:             # nearly all
+        fresh = touch(tape, e.a, i)
+        k = rows[e.op].arity
+        if k > 1:
+            fresh += touch(tape, e.b, i)
+            if k > 2:
+                fresh += touch(tape, e.aux, i)
+        return fresh
+    o = reads_of(tape, e)
+    fresh = 0
     if group_of(tape, i) != i:
         return touch(tape, group_of(tape, i), i)
     for k in range(o.n):
@@ -52,7 +63,7 @@ cdef int32_t mark_needs(Tape tape, const int32_t *outputs, int64_t n, int32_t *t
     while pending > 0:
         if tape.t.entry[i].flags & FT_NEED:
             pending += touch_operands(tape, i) - 1
-            if not tape.kept and tape.t.entry[i].op == OP_program and tape.t.entry[i].a == 0:
+            if tape.t.entry[i].op == OP_program and not tape.kept and tape.t.entry[i].a == 0:
                 top[0] = max(top[0], keep_all_results(tape, i))
         i -= 1
     return i + 1

@@ -333,7 +333,11 @@ cdef int pull_begin(Tape tape, Sweep *s, const int32_t *inputs, int64_t n) excep
         tape.active[inputs[i] - s.start] = 1
     for i in range(s.start, s.end):
         e = tape.t.entry + i
-        if e.flags & FT_ACTIVE and (e.op == OP_call or reaches(tape, s, tape.t.entry + group_of(tape, <int32_t>i))):
+        if not e.flags & FT_ACTIVE:
+            continue
+        if e.op == OP_program:
+            e = tape.t.entry + group_of(tape, <int32_t>i)
+        if e.op == OP_call or reaches(tape, s, e):
             tape.active[i - s.start] = 1
     return 0
 
@@ -346,16 +350,14 @@ cdef int64_t pull(Tape tape, Sweep *s, int64_t i) except -2 nogil:
     while i >= s.start:
         if tape.active[i - s.start]:
             e = tape.t.entry[i]
-            if e.op == OP_call:
-                return i
-            if e.op == OP_program:      # with its first result, when the cotangents of all are known
-                if e.a == 0:
+            d = tape.ct[i - s.start]
+            if e.op >= OP_program:      # the last ops
+                if e.op == OP_call:
+                    return i
+                if e.a == 0:            # with the first result, when the cotangents of all are known
                     with gil:
                         pull_program(tape, s, <int32_t>i)
-                i -= 1
-                continue
-            d = tape.ct[i - s.start]
-            if d >= 0:
+            elif d >= 0:
                 if e.op < FT_N_MAP:
                     if not ((e.op == OP_multiply and pull_product(tape, s, &e, d))
                             or (e.op == OP_add and pull_sum(tape, s, &e, d))):
