@@ -238,6 +238,7 @@ cdef Program record(type kind, object f, tuple args, dict kwargs, Form arguments
     cdef Tape outer = current(), tape
     cdef Program p = kind.__new__(kind)
     cdef list leaves = [], forms = [], traced = [], results = []
+    cdef State first
     cdef int64_t k
     p.function = f
     p.name = name
@@ -276,7 +277,9 @@ cdef Program record(type kind, object f, tuple args, dict kwargs, Form arguments
     finally:
         tape.guards = None
         leave(tape, outer)
-    p.states.append(new_state(p.tape, p.n_input, p.outputs, p.n_output))
+    first = new_state(p.tape, p.n_input, p.outputs, p.n_output)
+    p.tape.codes = first.tape.codes     # other states run the same code
+    p.states.append(first)
     return p
 
 
