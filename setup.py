@@ -63,7 +63,7 @@ def extensions():
 
 
 DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
-              "initializedcheck": False, "embedsignature": True}
+              "initializedcheck": False, "embedsignature": True, "freethreading_compatible": True}
 
 setup(ext_modules=cythonize(list(extensions()), compiler_directives=DIRECTIVES),
       cmdclass={"build_ext": Build})

@@ -3,8 +3,12 @@
  * recording itself. Elsewhere, and for small arrays, it is malloc's. */
 #ifndef FT_MEMORY_H
 #define FT_MEMORY_H
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
 
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE 1
@@ -20,6 +24,32 @@ static long long ft_rigged = 0;
 static inline int ft_fails(void) { return ft_rigged > 0 && --ft_rigged == 0; }
 
 static inline void *ft_allocate(size_t n) { return ft_fails() ? NULL : malloc(n); }
+
+/* Counters that all threads share. */
+static inline void ft_count(int64_t *at, int64_t n) {
+#if defined(_MSC_VER)
+    _InterlockedExchangeAdd64(at, n);
+#else
+    __atomic_fetch_add(at, n, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline int64_t ft_counted(int64_t *at) {
+#if defined(_MSC_VER)
+    return _InterlockedExchangeAdd64(at, 0);
+#else
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline void ft_raise(int64_t *most, int64_t n) {
+    int64_t old = ft_counted(most);
+#if defined(_MSC_VER)
+    for (int64_t seen; n > old && (seen = _InterlockedCompareExchange64(most, n, old)) != old; old = seen) {}
+#else
+    while (n > old && !__atomic_compare_exchange_n(most, &old, n, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+#endif
+}
 
 static inline size_t ft_pages(size_t n) { return (n + FT_PAGE - 1) & ~(size_t)(FT_PAGE - 1); }
 

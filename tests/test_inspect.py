@@ -74,7 +74,7 @@ def test_long_listings_leave_out_the_middle():
 
 
 @pytest.mark.parametrize("index", ["[1]", "[:, 2]", "[1:, ::2]", ".T", "[2, :0:-1]", "[::-1]", "[0, 1:4:2]",
-                                   ".reshape(2, 6)", "[2:0:-1, 3::-2]", "[:1]"])
+                                   ".reshape(2, 6)", "[2:0:-1, 3::-2]", "[:1]", "[2:, 3:]"])
 def test_regions_mean_what_numpy_means_by_them(index):
     m = np.arange(12.0).reshape(3, 4)
     text = str(ft.trace(lambda x: np.sin(eval(f"x{index}")), m))

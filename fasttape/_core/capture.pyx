@@ -10,6 +10,7 @@ import numpy as np
 from libc.string cimport memcpy, memset
 from fasttape._core.record cimport *
 
+cimport cython
 cimport numpy as cnp
 
 cnp.import_array()
@@ -18,6 +19,7 @@ cdef enum:
     COPIED = 16384                  # bytes up to which an array is copied
 
 cdef dict holds = {}                # id of a held array -> [array, how many traces hold it]
+cdef object HOLDS = object()        # its lock where there is no GIL: a flag and its count change together
 
 
 cdef bytes checksum(ft_watch *w):
@@ -53,8 +55,6 @@ cdef void watch_again(Tape tape) noexcept nogil:
 
 cdef int hold(Tape tape, cnp.ndarray x) except -1:
     """Make x and the arrays it is a view of read-only until `unlock`."""
-    cdef cnp.ndarray y
-    cdef object z = x
     cdef ft_watch *w
     chain = []
     resize(<void **>&tape.t.watch, &tape.t.cap_watch, tape.t.n_watch + 1, sizeof(ft_watch))
@@ -66,18 +66,40 @@ cdef int hold(Tape tape, cnp.ndarray x) except -1:
     tape.t.n_watch += 1
     if not tape.defers:
         begin_watch(tape)
+    arrays, z = [], x
     while isinstance(z, np.ndarray):
-        y = z
-        entry = holds.get(id(z))
+        arrays.append(z)
+        z = z.base
+    hold_all(HOLDS, arrays, chain)
+    return 0
+
+
+@cython.critical_section
+cdef int hold_all(object lock, list arrays, list chain) except -1:
+    """Hold arrays; append to `chain` what `release_all` takes."""
+    cdef cnp.ndarray y
+    for y in arrays:
+        entry = holds.get(id(y))
         if entry is not None:
             entry[1] += 1
             chain.append(entry)
         elif cnp.PyArray_ISWRITEABLE(y):
             cnp.PyArray_CLEARFLAGS(y, cnp.NPY_ARRAY_WRITEABLE)
-            entry = [z, 1]
-            holds[id(z)] = entry
+            entry = [y, 1]
+            holds[id(y)] = entry
             chain.append(entry)
-        z = (<object>y).base
+    return 0
+
+
+@cython.critical_section
+cdef int release_all(object lock, list chain) except -1:
+    cdef cnp.ndarray y
+    for entry in chain:
+        entry[1] -= 1
+        if entry[1] == 0:
+            del holds[id(entry[0])]
+            y = entry[0]
+            cnp.PyArray_ENABLEFLAGS(y, cnp.NPY_ARRAY_WRITEABLE)
     return 0
 
 
@@ -89,7 +111,6 @@ cdef int few_axes(int ndim) except -1:
 
 cdef int unlock(Tape tape, list keep) except -1:
     """Let go of the held arrays but those in `keep`. Raises RuntimeError if one was changed meanwhile."""
-    cdef cnp.ndarray y
     cdef object changed = None
     cdef list still = []
     cdef int64_t k
@@ -103,12 +124,7 @@ cdef int unlock(Tape tape, list keep) except -1:
             restart(tape.t.watch + k)
         if checksum(tape.t.watch + k) != before:
             changed = x
-        for entry in chain:
-            entry[1] -= 1
-            if entry[1] == 0:
-                del holds[id(entry[0])]
-                y = entry[0]
-                cnp.PyArray_ENABLEFLAGS(y, cnp.NPY_ARRAY_WRITEABLE)
+        release_all(HOLDS, chain)
     tape.locked = still
     tape.t.n_watch = len(still)
     if changed is not None:

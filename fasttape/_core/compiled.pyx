@@ -3,10 +3,15 @@
 Two paths of one function are the same up to the first guard that sees something else. So when a run's guard k is
 unmet, the programs that may fit are those with the same outcomes before k, and this one at k; if none does, the
 function is traced again. Each program checks all its guards: what is looked up here decides only which one is tried.
+
+Any number of threads may call at once. What is kept is swapped whole, each time under the lock of its owner (which is
+nothing where there is a GIL), and no lock is held while the function is traced: two threads may then trace the same
+path, and the second program is dropped.
 """
 import functools
 import warnings
 
+cimport cython
 from libc.stdint cimport int64_t
 
 from fasttape._core.keep cimport record
@@ -27,8 +32,30 @@ cdef object result_of(Program p, list leaves, bint traced):
 cdef class Paths:
     """The programs of one signature, the one that was used last first."""
     cdef Form arguments
-    cdef list programs
+    cdef list programs              # never changed, but replaced
     cdef int64_t traced
+
+    @cython.critical_section
+    cdef list kept(self):
+        return self.programs
+
+    @cython.critical_section
+    cdef int put_first(self, Program p) except -1:
+        """Let this program be the first that is tried."""
+        if p in self.programs and self.programs[0] is not p:
+            self.programs = [p] + [q for q in self.programs if q is not p]
+        return 0
+
+    @cython.critical_section
+    cdef Program enter(self, Program p, int64_t limit):
+        """Keep a new program, unless another thread has traced the same path meanwhile: then that one is returned."""
+        cdef Program q
+        for q in self.programs:
+            if q.marks == p.marks:
+                return q
+        self.traced += 1
+        self.programs = [p] + self.programs[:limit - 1]
+        return p
 
 
 cdef class Compiled:
@@ -62,16 +89,32 @@ cdef class Compiled:
     @property
     def programs(self):
         """The programs that are kept, by signature, the one used last first."""
-        return [program for paths in list(self.signatures.values()) for program in (<Paths>paths).programs]
+        return [program for paths in self.signatures.copy().values() for program in (<Paths>paths).kept()]
 
     def clear(self):
         """Forget all programs."""
-        self.signatures = {}
-        self.last = None
+        self.signatures.clear()
+        self.set_last(None)
+
+    @cython.critical_section
+    cdef Program get_last(self):
+        return self.last
+
+    @cython.critical_section
+    cdef int set_last(self, Program p) except -1:
+        self.last = p
+        return 0
+
+    @cython.critical_section
+    cdef bint warns(self, bint now):
+        """Whether to warn, which is done once."""
+        now = now and not self.warned
+        self.warned |= now
+        return now
 
     def __call__(self, *args, **kwargs):
         cdef list leaves = []
-        cdef Program p = self.last
+        cdef Program p = self.get_last()
         if p is not None:
             if p.takes(args, kwargs, leaves, p.any_float):
                 out = p.run(leaves)
@@ -86,21 +129,20 @@ cdef class Compiled:
         cdef Paths paths
         cdef Program p
         cdef bint traced
+        cdef list programs
         key = form.key()
         gather(form, (args, kwargs), leaves)
         traced = has_traced(leaves)
         paths = self.signatures.get(key)
         if paths is None:
-            paths = Paths.__new__(Paths)
-            paths.arguments = form
-            paths.programs = []
-            self.enter(key, paths)
-        if not paths.programs:
+            paths = self.enter(key, form)
+        programs = paths.kept()
+        if not programs:
             return self.new_path(leaves, traced, paths, None, None)
-        p = paths.programs[0]
+        p = programs[0]
         out = result_of(p, leaves, traced)
         if type(out) is not Unmet:
-            self.last = p
+            self.set_last(p)
             return out
         return self.find_path(leaves, traced, paths, p, <Unmet>out)
 
@@ -117,7 +159,7 @@ cdef class Compiled:
         cdef set tried = {p}
         while True:
             wanted = mark_after(p.marks[unmet.k], unmet.outcome)
-            for q in list(paths.programs):
+            for q in paths.kept():
                 if unmet.k + 1 < len(q.marks) and q.marks[unmet.k + 1] == wanted and q not in tried:
                     break
             else:
@@ -125,7 +167,8 @@ cdef class Compiled:
             tried.add(q)
             out = result_of(q, leaves, traced)
             if type(out) is not Unmet:
-                self.use(paths, q)
+                paths.put_first(q)
+                self.set_last(q)
                 return out
             p = q
             unmet = out
@@ -138,12 +181,9 @@ cdef class Compiled:
             _, seen, (file, line) = q.guards[(<Unmet>out).k]
             raise RuntimeError(f"{self.name}: the function does not do the same when its values are the same: at "
                                f"{file}:{line} it saw {seen!r}, and then {(<Unmet>out).outcome!r}")
-        paths.traced += 1
-        self.use(paths, q)
-        if len(paths.programs) > self.limit:
-            paths.programs.pop()
-        if paths.traced == WARN_AT and unmet is not None and not self.warned:
-            self.warned = True
+        kept = paths.enter(q, self.limit)
+        self.set_last(kept)
+        if kept is q and unmet is not None and self.warns(paths.traced == WARN_AT):
             file, line = p.guards[unmet.k][2]
             warnings.warn(f"{self.name}: {WARN_AT} paths of this function have been traced, the last because of what "
                           f"Python saw at {file}:{line}. Each new one costs a trace. Where values there decide nothing, "
@@ -151,25 +191,29 @@ cdef class Compiled:
                           RuntimeWarning)
         return out
 
-    cdef int use(self, Paths paths, Program p) except -1:
-        """Let this program be the first that is tried."""
-        self.last = p
-        programs = [p] + [q for q in paths.programs if q is not p]
-        paths.programs = programs
-        return 0
-
-    cdef int enter(self, object key, Paths paths) except -1:
-        cdef Form before = self.newest
-        self.newest = paths.arguments
-        if len(self.signatures) >= self.limit:
-            self.signatures.pop(next(iter(self.signatures)), None)
-        self.signatures[key] = paths
+    @cython.critical_section
+    cdef bint keeps(self, object key, Paths paths, list before):
+        """Keep the paths of a new signature, unless another thread has entered it meanwhile. The form of the one
+        before is appended to `before`."""
+        if self.signatures.setdefault(key, paths) is not paths:
+            return False
+        if len(self.signatures) > self.limit:
+            self.signatures.pop(list(self.signatures)[0], None)
         self.traced += 1
-        if self.traced == WARN_AT and not self.warned:
-            self.warned = True
-            different = unlike_call(before, paths.arguments)
+        before.append(self.newest)
+        self.newest = paths.arguments
+        return True
+
+    cdef Paths enter(self, object key, Form form):
+        cdef Paths paths = Paths.__new__(Paths)
+        cdef list before = []
+        paths.arguments = form
+        paths.programs = []
+        if not self.keeps(key, paths, before):
+            return self.signatures.get(key, paths)
+        if self.warns(self.traced == WARN_AT):
             warnings.warn(f"{self.name}: {WARN_AT} signatures of this function have been traced, the last because "
-                          f"{different}. Each new one costs a trace. Whole numbers, truth values and objects are fixed when "
-                          f"a function is traced; pass as floats what varies and is computed with",
+                          f"{unlike_call(before[0], form)}. Each new one costs a trace. Whole numbers, truth values and "
+                          f"objects are fixed when a function is traced; pass as floats what varies and is computed with",
                           RuntimeWarning)
-        return 0
+        return paths

@@ -65,10 +65,13 @@ cdef str region_text(Tape tape, int32_t view):
     if dims == base[::-1] and strides == steps[::-1]:
         return ".T"
     out, k, place = [], 0, w.offset
-    for whole, step in zip(base, steps):
+    for n, (whole, step) in enumerate(zip(base, steps)):
         start = place // step if step else 0
         place -= start * step
-        if k < len(dims) and step and strides[k] % step == 0 and strides[k] != 0 \
+        if k < len(dims) and dims[k] == 1 and len(base) - n == len(dims) - k:   # whatever its stride
+            out.append(slice_text(start, 1, 1, whole))
+            k += 1
+        elif k < len(dims) and step and strides[k] % step == 0 and strides[k] != 0 \
                 and 0 <= start + strides[k] // step * (dims[k] - 1) < whole:
             out.append(slice_text(start, strides[k] // step, dims[k], whole))
             k += 1

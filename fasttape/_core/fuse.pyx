@@ -162,6 +162,20 @@ def new_codes():
     return Codes()
 
 
+cdef object own_codes(object shared):
+    """Codes to plan with: they have what there is, and what is new is theirs. Other threads may run and copy the
+    shared ones meanwhile, which do not change."""
+    cdef Codes old = shared, new
+    if old is None:
+        return None
+    new = Codes()
+    new.number_of.update(old.number_of)
+    new.starts.extend(old.starts)
+    new.made.extend(old.made)
+    new.functions.extend(old.functions)
+    return new
+
+
 cdef int64_t code_number(Tape tape, Body *b) except -2:
     """The number of the code for this body, or -1 where there is none."""
     cdef Codes codes = tape.codes

@@ -105,6 +105,7 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     """Make the program of a recorded tape, whose first nodes are the inputs, and of its outputs: the results, then
     what the guards look at. The tape is of no use afterwards."""
     cdef Tape frozen
+    cdef State first
     cdef int64_t k, n = len(nodes)
     p.n_input = n_input
     p.n_output = n
@@ -127,7 +128,9 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     p.tape = roll(p.tape, n_input, p.outputs, p.n_output)
     make_code(p.tape)
     p.tape.codes = new_codes()
-    p.states.append(new_state(p.tape, n_input, p.outputs, p.n_output))
+    first = new_state(p.tape, n_input, p.outputs, p.n_output)
+    p.tape.codes = first.tape.codes     # other states run the same code
+    p.states.append(first)
     return 0
 
 

@@ -1,6 +1,8 @@
 """Reverse mode: value and gradient, and the pullback of `vjp`."""
 import numpy as np
 
+cimport cython
+
 from fasttape._core.array cimport Array
 from fasttape._core.capture cimport refuse_kin, unlock
 from fasttape._core.plan cimport evaluate
@@ -70,20 +72,32 @@ cdef class Pullback:
 
     def __call__(self, ct):
         cdef Tape tape = self.tape
-        if self.own:
-            tape.thread = PyThread_get_thread_ident()
         if tape.generation != self.generation:
             raise RuntimeError("vjp: this pullback's trace has ended; call it inside the traced function that made it")
         if np.shape(ct) != self.shape:
             raise ValueError(f"vjp: the cotangent has shape {np.shape(ct)}, the function's output {self.shape}")
-        if self.busy or tape.broken:
-            raise RuntimeError("vjp: this pullback is in use in another thread; make one in each" if self.busy else
-                               "vjp: this pullback was interrupted while it ran; call vjp again")
-        self.busy = True
+        if not self.begin():
+            raise RuntimeError("vjp: this pullback is in use in another thread; make one in each")
         try:
+            if tape.broken:
+                raise RuntimeError("vjp: this pullback was interrupted while it ran; call vjp again")
+            if self.own:
+                tape.thread = PyThread_get_thread_ident()
             return self.apply(ct)
         finally:
-            self.busy = False
+            self.end()
+
+    @cython.critical_section
+    cdef bint begin(self):
+        """Whether no other call is under way."""
+        free = not self.busy
+        self.busy = True
+        return free
+
+    @cython.critical_section
+    cdef int end(self) except -1:
+        self.busy = False
+        return 0
 
     cdef tuple apply(self, object ct):
         cdef Tape tape = self.tape
@@ -189,8 +203,9 @@ def pullback(f, tuple args, tuple argnums, str who):
         keep_residuals(tape, &p.s, p.nodes, p.y)
         value = values(tape, [p.y])[0]
         own_inputs(tape)
-        tape.generation += 1            # the function's traced values end here, though the tape does not
-        tape.tracers = NULL
+        with cython.critical_section(tape):
+            tape.generation += 1        # the function's traced values end here, though the tape does not
+            tape.tracers = NULL
         p.generation = tape.generation
         done = p.own = True
         return value, p

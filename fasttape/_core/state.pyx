@@ -8,7 +8,7 @@ cimport numpy as cnp
 
 from fasttape._core.buffers cimport Plan
 from fasttape._core.copies cimport copy_tape
-from fasttape._core.fuse cimport finish_codes
+from fasttape._core.fuse cimport finish_codes, own_codes
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.plan cimport build
 from fasttape._core.record cimport *
@@ -31,8 +31,8 @@ cdef class State(Call):
         drop(<void **>&self.moves, &self.cap_moves, 1)
 
 
-cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output):
-    """A plan of a tape whose first nodes are its inputs."""
+cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output, bint coded=True):
+    """A plan of a tape whose first nodes are its inputs. The tape does not change: other threads may plan it too."""
     cdef State s = State.__new__(State)
     cdef Tape tape = Tape()
     cdef int64_t i, k
@@ -41,6 +41,7 @@ cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t
     cdef ft_entry *e
     cdef Plan plan
     copy_tape(kept, tape)
+    tape.codes = own_codes(kept.codes) if coded else None
     s.tape = tape
     s.homes = []
     for i in range(n_input):
@@ -63,8 +64,7 @@ cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t
     with nogil:
         build(tape, &plan, first, top)
     if tape.codes is not None and not finish_codes(tape):
-        kept.codes = None
-        return new_state(kept, n_input, outputs, n_output)
+        return new_state(kept, n_input, outputs, n_output, False)
     s.work = plan.work
     find_fields(s)
     s.c.tape = &tape.t

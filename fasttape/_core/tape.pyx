@@ -6,10 +6,15 @@ trace to the next, so that a hot transform asks the system for no memory.
 from libc.stdlib cimport free
 from libc.string cimport memcmp, memset
 
+cimport cython
+
 cdef extern from "memory.h" nogil:
     void *ft_grow_array(void *, size_t, size_t)
     void ft_free_array(void *, size_t)
     void *ft_allocate(size_t)
+    void ft_count(int64_t *, int64_t)
+    int64_t ft_counted(int64_t *)
+    void ft_raise(int64_t *, int64_t)
     long long ft_rigged
 
 cdef int64_t KEPT_ENTRIES = 1 << 20         # a tape that grew beyond is trimmed when it is reset
@@ -98,22 +103,20 @@ cdef int grow(Tape tape, int64_t more) except -1 nogil:
 
 cdef void note_memory(Tape tape) noexcept nogil:
     """Let peak_memory() see this tape as it stands."""
-    global peak_bytes
-    cdef int64_t now = live_bytes + tape.t.n * <int64_t>(sizeof(ft_entry) + sizeof(ft_value) + sizeof(int32_t))
-    if now > peak_bytes:
-        peak_bytes = now
+    ft_raise(&peak_bytes, ft_counted(&live_bytes)
+             + tape.t.n * <int64_t>(sizeof(ft_entry) + sizeof(ft_value) + sizeof(int32_t)))
 
 
 def reset_peak():
     """Start a new measurement; returns the bytes held now."""
     global peak_bytes
-    peak_bytes = live_bytes
-    return live_bytes
+    peak_bytes = ft_counted(&live_bytes)
+    return peak_bytes
 
 
 def read_peak():
     """The most bytes held by tapes and buffers since reset_peak()."""
-    return peak_bytes
+    return ft_counted(&peak_bytes)
 
 
 # ---- shapes and views
@@ -335,7 +338,6 @@ cdef void *new_large(Tape tape, int64_t capacity) except NULL nogil:
 
 cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil:
     """A buffer of at least `size` bytes, from the tape's pool or the system."""
-    global live_bytes
     cdef int64_t capacity
     cdef int k
     cdef void *data
@@ -366,13 +368,12 @@ cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil:
         tape.in_use.next = b
         note_memory(tape)
     tape.bytes_out += capacity
-    live_bytes += capacity
+    ft_count(&live_bytes, capacity)
     return data
 
 
 cdef void give_buffer(Tape tape, void *data) noexcept nogil:
     """Back to the pool, never to the system: a plan gives back what its instructions still use."""
-    global live_bytes
     cdef int64_t k = (<int64_t *>data - 1)[0], capacity
     cdef Block *b
     if k < SMALL_CLASSES:
@@ -389,15 +390,14 @@ cdef void give_buffer(Tape tape, void *data) noexcept nogil:
         tape.bytes_pooled += capacity
     tape.free_list[k] = data
     tape.bytes_out -= capacity
-    live_bytes -= capacity
+    ft_count(&live_bytes, -capacity)
 
 
 cdef void give_all(Tape tape) noexcept nogil:
     """Every buffer back to the pool: the small ones by starting again at the first slab."""
-    global live_bytes
     while tape.in_use.next != NULL:
         give_buffer(tape, <char *>tape.in_use.next + 64)
-    live_bytes -= tape.bytes_out
+    ft_count(&live_bytes, -tape.bytes_out)
     tape.bytes_out = 0
     memset(tape.free_list, 0, SMALL_CLASSES * sizeof(void *))
     tape.slab_in_use = tape.slab_at = 0
@@ -474,7 +474,9 @@ cdef class Tape:
         note_memory(self)
         give_all(self)
         trim_pool(self, KEPT_BYTES)
-        self.generation += 1
+        with cython.critical_section(self):     # a tracer may be dying in another thread
+            self.generation += 1
+            self.tracers = NULL
         self.t.n = self.t.n_args = self.t.n_watch = 0
         self.depth = 0
         self.pushed = self.lanes = 0
@@ -483,7 +485,6 @@ cdef class Tape:
         self.replay = None
         self.imports = None
         self.imported = None
-        self.tracers = NULL
         if self.keep:
             self.keep.clear()
         if self.captured:

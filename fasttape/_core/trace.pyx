@@ -9,6 +9,7 @@ import numpy as np
 from cpython.ref cimport PyObject
 from libc.stdlib cimport free
 
+cimport cython
 cimport numpy as cnp
 
 from fasttape._core.array cimport Array
@@ -18,7 +19,7 @@ from fasttape._core.record cimport *
 from fasttape._core.pull cimport cotangent, pull, pull_begin
 from fasttape._core.push cimport push, push_begin
 from fasttape._core.sweep cimport Sweep
-from fasttape._core.tracer cimport node_of, value_of, wrap
+from fasttape._core.tracer cimport Tracer, node_of, value_of, wrap
 
 from fasttape._core import tracer as tracers
 
@@ -55,7 +56,11 @@ cdef int set_current(Tape tape) except -1:
 cdef Tape enter_own():
     """A tape of its own for a new trace of this thread."""
     global ft_current
-    cdef Tape tape = pool.pop() if pool else Tape()
+    cdef Tape tape
+    try:
+        tape = pool.pop()           # asked first, it might be empty by now: another thread takes tapes too
+    except IndexError:
+        tape = Tape()
     tape.thread = PyThread_get_thread_ident()
     tape.depth = 1
     ft_current = <PyObject *>tape
@@ -264,9 +269,8 @@ cdef int begin_pull(Tape tape, Sweep *s, list nodes) except -1:
 
 cdef int forget_past(Tape tape) except -1:
     """Run what has been recorded, keep what live tracers stand for, and drop the rest of the tape."""
-    cdef Array x
     cdef Sweep s
-    cdef void *p = tape.tracers
+    cdef void *p
     cdef int32_t node, t, new
     cdef int64_t i, at
     cdef dict renamed = {}
@@ -276,26 +280,28 @@ cdef int forget_past(Tape tape) except -1:
     cdef ft_value *vals
     s.start = 0
     s.lanes = tape.lanes
-    while p != NULL:
-        x = <Array><PyObject *>p
-        if x.base is None:
-            x.node = owner(tape, x.node)
-        p = x.next
+    with cython.critical_section(tape):
+        p = tape.tracers
+        while p != NULL:
+            if (<Tracer><PyObject *>p).base is None:
+                (<Tracer><PyObject *>p).node = owner(tape, (<Tracer><PyObject *>p).node)
+            p = (<Tracer><PyObject *>p).next
     if tape.pushing:
         s.end = tape.t.n
         push_begin(tape, tape.pushed, s.end)
         with nogil:
             push(tape, &s, tape.pushed, s.end)
-    p = tape.tracers
-    while p != NULL:
-        x = <Array><PyObject *>p
-        if x.base is None and x.node not in renamed:
-            renamed[x.node] = len(kept)
-            t = -1
-            if tape.pushing and tape.tangent[x.node] >= 0:
-                t = owner(tape, tape.tangent[x.node])
-            kept.append((x.node, t))
-        p = x.next
+    with cython.critical_section(tape):
+        p = tape.tracers
+        while p != NULL:
+            node = (<Tracer><PyObject *>p).node
+            if (<Tracer><PyObject *>p).base is None and node not in renamed:
+                renamed[node] = len(kept)
+                t = -1
+                if tape.pushing and tape.tangent[node] >= 0:
+                    t = owner(tape, tape.tangent[node])
+                kept.append((node, t))
+            p = (<Tracer><PyObject *>p).next
     nodes = [pair[0] for pair in kept] + [pair[1] for pair in kept if pair[1] >= 0]
     at = new_args(tape, len(nodes))
     for i in range(<int64_t>len(nodes)):
@@ -354,14 +360,14 @@ cdef int forget_past(Tape tape) except -1:
         for i in range(at):
             tape.tangent[i] = tangents[i]
     tape.pushed = new
-    p = tape.tracers
-    while p != NULL:
-        x = <Array><PyObject *>p
-        if x.base is None:
-            x.node = renamed[x.node]
-        else:
-            x.base_node = -1
-        p = x.next
+    with cython.critical_section(tape):
+        p = tape.tracers
+        while p != NULL:
+            if (<Tracer><PyObject *>p).base is None:
+                (<Tracer><PyObject *>p).node = renamed[(<Tracer><PyObject *>p).node]
+            else:
+                (<Tracer><PyObject *>p).base_node = -1
+            p = (<Tracer><PyObject *>p).next
     return 0
 
 

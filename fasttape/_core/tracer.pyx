@@ -98,21 +98,24 @@ cdef Tracer wrap_array(Tape tape, int32_t node):
 cdef inline void join_list(Tracer x, Tape tape) noexcept:
     x.listed = True
     x.prev = NULL
-    x.next = tape.tracers
-    if tape.tracers != NULL:
-        (<Tracer><PyObject *>tape.tracers).prev = <void *>x
-    tape.tracers = <void *>x
+    with cython.critical_section(tape):
+        x.next = tape.tracers
+        if tape.tracers != NULL:
+            (<Tracer><PyObject *>tape.tracers).prev = <void *>x
+        tape.tracers = <void *>x
 
 
 cdef inline void leave_list(PyObject *o) noexcept:
-    """Take a tracer that dies out of its tape's list. It has no references left, and none may be taken."""
-    if (<Tracer>o).generation == (<Tracer>o).tape.generation:
-        if (<Tracer>o).prev != NULL:
-            (<Tracer>(<PyObject *>(<Tracer>o).prev)).next = (<Tracer>o).next
-        else:
-            (<Tracer>o).tape.tracers = (<Tracer>o).next
-        if (<Tracer>o).next != NULL:
-            (<Tracer>(<PyObject *>(<Tracer>o).next)).prev = (<Tracer>o).prev
+    """Take a tracer that dies out of its tape's list. It has no references left, and none may be taken; where there is
+    no GIL it may die in another thread than its trace's, which therefore takes no reference to what it finds listed."""
+    with cython.critical_section((<Tracer>o).tape):
+        if (<Tracer>o).generation == (<Tracer>o).tape.generation:
+            if (<Tracer>o).prev != NULL:
+                (<Tracer>(<PyObject *>(<Tracer>o).prev)).next = (<Tracer>o).next
+            else:
+                (<Tracer>o).tape.tracers = (<Tracer>o).next
+            if (<Tracer>o).next != NULL:
+                (<Tracer>(<PyObject *>(<Tracer>o).next)).prev = (<Tracer>o).prev
 
 
 cdef void dealloc_array(PyObject *o) noexcept:
@@ -212,27 +215,27 @@ cdef extern from *:
 
 cdef int force(Tape tape, int32_t node) except -1:
     """Compute a node, and what live tracers stand for, since what is read next is among it."""
-    cdef Tracer x
     cdef void *p
     cdef int64_t n = 1, at
     cdef int32_t *outputs
     if tape.t.entry[root_of(tape, node)].flags & FT_DONE:
         return 0
-    p = tape.tracers
-    while p != NULL:
-        n += 1
-        p = (<Tracer><PyObject *>p).next
+    with cython.critical_section(tape):
+        p = tape.tracers
+        while p != NULL:
+            n += 1
+            p = (<Tracer><PyObject *>p).next
     at = new_args(tape, n)
     outputs = tape.t.args + at
     outputs[0] = node
     n = 1
-    p = tape.tracers
-    while p != NULL:
-        x = <Tracer><PyObject *>p
-        if x.base is None:              # a view's base is alive too
-            outputs[n] = x.node
-            n += 1
-        p = x.next
+    with cython.critical_section(tape):
+        p = tape.tracers
+        while p != NULL:
+            if (<Tracer><PyObject *>p).base is None:    # a view's base is alive too
+                outputs[n] = (<Tracer><PyObject *>p).node
+                n += 1
+            p = (<Tracer><PyObject *>p).next
     evaluate(tape, outputs, n)
     tape.t.n_args = at
     return 0
