@@ -153,6 +153,26 @@ def test_clear_while_others_call():
         together(work)
 
 
+def test_clear_forgets_what_is_being_traced_too():
+    scale, fresh = [2.0], []
+
+    @ft.compile
+    def f(x):
+        if fresh:
+            fresh.pop()
+            f.clear()               # as another thread might
+        return x * scale[0]
+
+    for first in [], [5.0]:         # in a function's first call, and in one that finds other programs
+        f.clear()
+        if first:
+            f(np.ones(3))
+        fresh.append(True)
+        assert f(1.5) == 1.5 * scale[0]
+        scale[0] += 1.0
+        assert f(1.5) == 1.5 * scale[0]
+
+
 def test_one_shot_transforms_and_traces_beside_programs():
     """The pool of tapes, and an array that several traces hold at once."""
     big = np.linspace(-1, 1, 5000)

@@ -34,6 +34,7 @@ cdef class Paths:
     cdef Form arguments
     cdef list programs              # never changed, but replaced
     cdef int64_t traced
+    cdef bint forgotten             # by `clear`, perhaps while a call was using them
 
     @cython.critical_section
     cdef list kept(self):
@@ -92,17 +93,26 @@ cdef class Compiled:
         return [program for paths in self.signatures.copy().values() for program in (<Paths>paths).kept()]
 
     def clear(self):
-        """Forget all programs."""
+        """Forget all programs, also those that calls under way are tracing."""
+        self.forget()
         self.signatures.clear()
-        self.set_last(None)
+
+    @cython.critical_section
+    cdef int forget(self) except -1:
+        cdef Paths paths
+        for paths in self.signatures.copy().values():
+            paths.forgotten = True
+        self.last = None
+        return 0
 
     @cython.critical_section
     cdef Program get_last(self):
         return self.last
 
     @cython.critical_section
-    cdef int set_last(self, Program p) except -1:
-        self.last = p
+    cdef int set_last(self, Program p, Paths paths) except -1:
+        if not paths.forgotten:
+            self.last = p
         return 0
 
     @cython.critical_section
@@ -142,7 +152,7 @@ cdef class Compiled:
         p = programs[0]
         out = result_of(p, leaves, traced)
         if type(out) is not Unmet:
-            self.set_last(p)
+            self.set_last(p, paths)
             return out
         return self.find_path(leaves, traced, paths, p, <Unmet>out)
 
@@ -168,7 +178,7 @@ cdef class Compiled:
             out = result_of(q, leaves, traced)
             if type(out) is not Unmet:
                 paths.put_first(q)
-                self.set_last(q)
+                self.set_last(q, paths)
                 return out
             p = q
             unmet = out
@@ -182,7 +192,7 @@ cdef class Compiled:
             raise RuntimeError(f"{self.name}: the function does not do the same when its values are the same: at "
                                f"{file}:{line} it saw {seen!r}, and then {(<Unmet>out).outcome!r}")
         kept = paths.enter(q, self.limit)
-        self.set_last(kept)
+        self.set_last(kept, paths)
         if kept is q and unmet is not None and self.warns(paths.traced == WARN_AT):
             file, line = p.guards[unmet.k][2]
             warnings.warn(f"{self.name}: {WARN_AT} paths of this function have been traced, the last because of what "
