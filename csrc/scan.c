@@ -63,6 +63,27 @@ static int run_body(const ft_body *b, const ft_vm *vm, const ft_library *library
     return *inside;
 }
 
+/* ---- steps of numbers alone */
+
+/* Steps from `step` on, or down; those of a record of states begin `ahead` of it. */
+static void run_steps(const ft_steps *c, const ft_vm *vm, const ft_step *place, char *state, int64_t state_size, int64_t step,
+                      int ahead, int64_t count, char *record) {
+    char *stream[FT_STREAMS];
+    for (int32_t k = 0; k < c->loop->n_stream; k++) {
+        const ft_port *p = c->stream + k;
+        stream[k] = p->kind == FT_P_PLACE ? place_at(place, p->at)
+                    : p->kind == FT_P_SLICE ? place_at(place, p->at) + step * p->size
+                                            : state + (step + ahead) * state_size + p->at;
+    }
+    if (c->code) c->code(0, count, stream, (double *)record);
+    else vm->loop(c->loop, 0, count, stream, (double *)record, c->values);
+}
+
+static int64_t at_once(const ft_steps *c, int64_t left) {
+    int64_t most = LIMIT / (c->loop->n_op + 1) + 1;
+    return left < most ? left : most;
+}
+
 /* ---- records */
 
 static int reserve(char **p, int64_t *cap, int64_t want) {
@@ -98,6 +119,14 @@ static char *state_at(ft_scan *s, ft_store *store, int64_t k) {
 /* Steps k .. length - 1, from the state k; their states are stored if there is a store. 1: to be called again. */
 static int advance(ft_scan *s, ft_store *store, const ft_vm *vm, const ft_library *library, const ft_step *place) {
     int64_t work = LIMIT;
+    const ft_steps *steps = store ? &s->step.storing : &s->step.steps;
+    if (steps->loop && s->k < s->length) {
+        int64_t count = at_once(steps, s->length - s->k);
+        if (s->k == 0) memcpy(s->state[0], state_at(s, store, 0), (size_t)s->state_size);
+        run_steps(steps, vm, place, store ? store->state : NULL, s->state_size, s->k, 1, count, s->state[0]);
+        s->k += count;
+        return s->k < s->length;
+    }
     for (; s->k < s->length; s->k++) {
         if (work <= 0 && !s->inside) return 1;
         char *from[FT_RECORDS] = {state_at(s, store, s->k)}, *to[FT_RECORDS] = {state_at(s, store, s->k + 1)};
@@ -124,7 +153,7 @@ int ft_scan_forward(ft_call *c, const ft_vm *vm, const ft_library *library, cons
     }
     int more = advance(s, store, vm, library, place);
     if (more) return more;
-    save_records(s, place, c->n_input, FT_P_STATE, state_at(s, store, s->length));
+    save_records(s, place, c->n_input, FT_P_STATE, s->step.steps.loop ? s->state[0] : state_at(s, store, s->length));
     if (store) {
         store->length = s->length;
         *wanted = store;
@@ -156,6 +185,14 @@ int ft_scan_reverse(ft_call *c, const ft_vm *vm, const ft_library *library, cons
         s->phase = 1;
         s->k = 0;
         load_records(s, place, FT_P_SWEEP, s->sweep[0]);
+    }
+    if (s->back.steps.loop) {
+        int64_t count = at_once(&s->back.steps, s->length - s->k);
+        run_steps(&s->back.steps, vm, place, s->given->state, s->state_size, s->length - 1 - s->k, 0, count, s->sweep[0]);
+        s->k += count;
+        if (s->k < s->length) return 1;
+        save_records(s, place, c->n_input, FT_P_SWEEP, s->sweep[0]);
+        return 0;
     }
     for (; s->k < s->length; s->k++) {
         if (work <= 0 && !s->inside) return 1;

@@ -18,10 +18,19 @@ typedef struct {
     int64_t size;               /* bytes: of a slice, of a part of a record */
 } ft_port;
 
+/* A body of numbers alone, as a loop over steps (loop.h), whose carries are the numbers of a record. */
 typedef struct {
-    ft_call *call;              /* NULL: there is none */
+    const ft_loop *loop;        /* NULL: there is none */
+    ft_loop_fn code;            /* NULL: interpreted */
+    const ft_port *stream;
+    double *values;
+} ft_steps;
+
+typedef struct {
+    ft_call *call;
     const ft_port *in, *out;    /* a port for each of its arguments and results */
     int64_t work;
+    ft_steps steps, storing;    /* the latter stores the states too */
 } ft_body;
 
 typedef struct {                /* what a loop leaves for its reversal */

@@ -2,6 +2,8 @@
 from libc.stdint cimport int32_t, int64_t
 
 from fasttape._core.callee cimport Call
+from fasttape._core.loop cimport ft_loop, ft_loop_fn
+from fasttape._core.loops cimport Loop
 from fasttape._core.program cimport Program
 from fasttape._core.state cimport State
 from fasttape._core.sweep cimport Sweep, Swept
@@ -14,11 +16,17 @@ cdef extern from "scan.h" nogil:
     ctypedef struct ft_port:
         int32_t kind, narrow
         int64_t at, size
+    ctypedef struct ft_steps:
+        const ft_loop *loop
+        ft_loop_fn code
+        const ft_port *stream
+        double *values
     ctypedef struct ft_body:
         ft_call *call
         const ft_port *inp "in"
         const ft_port *out
         int64_t work
+        ft_steps steps, storing
     ctypedef struct ft_store:
         char *state
         int64_t cap, length
@@ -52,6 +60,7 @@ cdef class Scan(Swept):
     cdef list outcome, idle
     cdef dict derived
     cdef Program advancing          # the body without its slices
+    cdef dict coded                 # bodies of numbers alone, as loops over steps
 
     cdef Program advance(self)
     cdef list inputs(self)
@@ -66,6 +75,7 @@ cdef class Reversal(Swept):
     cdef int64_t lanes
     cdef Layout sweep
     cdef list outcome, idle
+    cdef dict coded
 
 # Sweeps through them. Set by scan_sweeps.pyx.
 ctypedef int (*scan_rule)(Scan loop, Tape tape, Sweep *s, int32_t i) except -1

@@ -13,6 +13,7 @@ cimport numpy as cnp
 from fasttape._core.body cimport program_of
 from fasttape._core.callee cimport Call
 from fasttape._core.frozen cimport freeze
+from fasttape._core.loops cimport LoopMaker, make_code
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
 from fasttape._core.state cimport State
@@ -95,6 +96,78 @@ cdef int set_body(ScanCall call, ft_body *body, Program p, list inputs, list out
     return 0
 
 
+# ---- bodies of numbers alone
+
+cdef bint numbers_alone(Program p) noexcept:
+    cdef int64_t i
+    cdef ft_entry *e
+    for i in range(p.tape.t.n):
+        e = p.tape.t.entry + i
+        if e.shape != 0 or not (e.op < FT_N_MAP or e.op == OP_cast or e.op == OP_constant or i < p.n_input):
+            return False
+    return True
+
+
+cdef tuple code_of(Program p, list inputs, list outputs, int64_t state_step, bint stores):
+    """A body as a loop over steps, and its streams; None where it is not of numbers alone. The kind of the ports that
+    its carries are follows from its results. `state_step` is how far the next step's state lies, `stores` whether the
+    states are stored."""
+    cdef LoopMaker m
+    cdef Loop loop
+    cdef list streams = [], value = []
+    cdef int64_t i, k
+    cdef ft_entry *e
+    cdef int carried = outputs[0][0] if outputs and outputs[0][0] != FT_P_SLICE else FT_P_STATE
+    cdef int64_t way = -1 if carried == FT_P_SWEEP else 1
+    if not numbers_alone(p):
+        return None, None
+    m = LoopMaker(p.tape, 0)
+    for i in range(p.tape.t.n):
+        e = p.tape.t.entry + i
+        if i < p.n_input:
+            kind, narrow, at, size = inputs[i]
+            if kind == carried:
+                value.append(m.carry(0))
+                continue
+            stride = 0 if kind == FT_P_PLACE else way * size if kind == FT_P_SLICE else way * state_step
+            streams.append(inputs[i])
+            value.append(m.op(FT_L_LOAD, 0, [m.stream(0, stride, narrow)]))
+        elif e.op == OP_constant:
+            value.append(m.constant(p.tape.t.val[i].f))
+        else:
+            operands = [e.a, e.b, e.aux][:rows[e.op].arity if e.op < FT_N_MAP else 1]
+            value.append(m.op(e.op, e.dtype & 1, [value[k] for k in operands]))
+    carries = [k for k in range(p.n_input) if inputs[k][0] == carried]
+    for k in range(p.n_output):
+        kind, narrow, at, size = outputs[k]
+        result = value[p.outputs[k]]
+        if kind == carried:
+            m.next(value[carries[k]], result)
+        if kind == FT_P_SLICE or stores:
+            streams.append(outputs[k])
+            m.op(FT_L_STORE, 0, [m.stream(0, way * (size if kind == FT_P_SLICE else state_step), narrow), result])
+    loop = m.build()
+    if len(streams) > FT_STREAMS:
+        return None, None
+    make_code([loop])
+    return loop, streams
+
+
+cdef int set_steps(ScanCall call, ft_steps *steps, tuple coded) except -1:
+    cdef Loop loop
+    cdef cnp.ndarray values
+    if coded[0] is None:
+        return 0
+    loop = coded[0]
+    values = np.empty(loop.n_value + 1)
+    call.memory += [loop, values]
+    steps.loop = &loop.code
+    steps.code = loop.function
+    steps.stream = ports(call, coded[1])
+    steps.values = <double *>cnp.PyArray_DATA(values)
+    return 0
+
+
 cdef ScanCall new_call(list idle):
     cdef ScanCall call
     try:
@@ -165,8 +238,13 @@ cdef class Scan(Swept):
         if call.lent:
             return call
         parts = self.body.results()
-        set_body(call, &s.step, self.body, self.inputs(),
-                 self.carry_ports() + [slice_port(y + k, parts[self.n_carry + k]) for k in range(self.n_y)])
+        outputs = self.carry_ports() + [slice_port(y + k, parts[self.n_carry + k]) for k in range(self.n_y)]
+        if not self.coded:
+            self.coded["plain"] = code_of(self.body, self.inputs(), outputs, self.state.size, False)
+            self.coded["storing"] = code_of(self.body, self.inputs(), outputs, self.state.size, True)
+        set_body(call, &s.step, self.body, self.inputs(), outputs)
+        set_steps(call, &s.step.steps, self.coded["plain"])
+        set_steps(call, &s.step.storing, self.coded["storing"])
         s.length = self.length
         s.first = ports(call, self.first_ports())
         s.last = ports(call, self.carry_ports())
@@ -199,6 +277,7 @@ cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_
     scan.state = Layout(parts[:n_carry])
     scan.idle = []
     scan.derived = {}
+    scan.coded = {}
     return scan
 
 
@@ -232,6 +311,13 @@ cdef class Reversal(Swept):
         parts = self.back.results()[n_sweep:]
         outputs = given + [slice_port(self.n_input + n_sweep + k, part) for k, part in enumerate(parts)]
         set_body(call, &s.back, self.back, inputs, outputs)
+        if not self.coded:
+            self.coded["forward"] = code_of(loop.advance(), loop.inputs(), loop.carry_ports(), loop.state.size, True)
+            self.coded["back"] = code_of(self.back, inputs, outputs, loop.state.size, False)
+        set_steps(call, &s.step.storing, self.coded["forward"])
+        set_steps(call, &s.step.steps, self.coded["forward"])
+        set_steps(call, &s.back.steps, self.coded["back"])
+        s.state[0] = record(call, loop.state.size)
         s.length = loop.length
         s.first = ports(call, loop.first_ports() + [(FT_P_NONE, 0, 0, 0)] + given)
         s.last = ports(call, given)

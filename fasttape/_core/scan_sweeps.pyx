@@ -274,6 +274,7 @@ cdef Reversal reversal_of(Scan f, tuple moving, tuple ys, int64_t lanes):
     r.n_input = f.n_input + 1 + n + len(ys)
     r.n_output = len(r.outcome)
     r.idle = []
+    r.coded = {}
     f.derived[key] = r
     return r
 
@@ -523,7 +524,10 @@ cdef int pull_reversed(Reversal r, Tape tape, Sweep *s, int32_t i) except -1:
     return 0
 
 
-pull_scan = pull_through
-push_scan = push_through
-pull_reversal = pull_reversed
-push_reversal = push_reversed
+def install():
+    """Let sweeps go through loops."""
+    global pull_scan, push_scan, pull_reversal, push_reversal
+    pull_scan = pull_through
+    push_scan = push_through
+    pull_reversal = pull_reversed
+    push_reversal = push_reversed

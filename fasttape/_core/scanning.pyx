@@ -10,7 +10,9 @@ from fasttape._core.tracer cimport Tracer, after_record, innermost, node_of, ope
 
 import numpy as np
 
-from fasttape._core import scan_sweeps as _           # sets the rules
+from fasttape._core import scan_sweeps
+
+scan_sweeps.install()
 
 
 cdef Tape tape_for(list leaves):
