@@ -6,6 +6,8 @@ from fasttape._core.vm cimport ft_call
 cdef class Call:
     cdef ft_call c
     cdef int64_t work
+    cdef int complain(self) except -1
+    cdef int abandon(self) except -1
 
 cdef class Callee:
     cdef str name
