@@ -10,6 +10,6 @@ from fasttape.special import stop_gradient
 from fasttape.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
-__all__ = ["Array", "GuardError", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile", "fori_loop", "grad", "hessian", "hvp",
-           "jacobian", "jvp", "numpy", "peak_memory", "scan", "special", "stop_gradient", "table", "trace", "value",
-           "value_and_grad", "vjp", "while_loop"]
+__all__ = ["Array", "GuardError", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile", "fori_loop",
+           "grad", "hessian", "hvp", "jacobian", "jvp", "numpy", "peak_memory", "scan", "special", "stop_gradient",
+           "table", "trace", "value", "value_and_grad", "vjp", "while_loop"]
