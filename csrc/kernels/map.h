@@ -17,6 +17,14 @@
 #define FT_LOOP
 #endif
 
+#if defined(__GNUC__)
+#define FT_NOINLINE __attribute__((noinline))
+#else
+#define FT_NOINLINE
+#endif
+
+enum { FT_GROUP = 8 };          /* elements that are computed side by side: a vector of AVX-512, two of AVX2 */
+
 #define FT_DEGREE 0.0174532925199432957692
 #define FT_RADIAN 57.2957795130823208768
 #define FT_LARGEST 1.7976931348623157e308
@@ -67,13 +75,27 @@ static inline int ft_exponent(double b) {
         T *y = yp; const T *pa = ap, *pb = bp, *pc = cp; \
         FT_LOOP for (ptrdiff_t i = 0; i < n; i++) { double a = pa[i], b = pb[i], c = pc[i]; y[i] = (T)(value); } \
     }
-/* The branch-free core where it is right for the whole block, the complete function otherwise. */
+/* The branch-free core where it is right for the whole block, the complete function otherwise. Elements beyond the last
+ * whole FT_GROUP go through a group of their own: one after the other they would take most of a short block's time. */
 #define VEC1_KERNEL(T, suffix, name) \
+    static FT_NOINLINE void name##_##suffix##_group(const T *a, T *y) { \
+        FT_LOOP for (ptrdiff_t i = 0; i < FT_GROUP; i++) y[i] = (T)ft_##name##_core(a[i]); \
+    } \
     static void name##_##suffix##0(ptrdiff_t n, void *yp, const void *ap, const void *bp, const void *cp) { \
-        T *y = yp; const T *pa = ap; int hard = 0; (void)bp; (void)cp; \
+        T *y = yp; const T *pa = ap; int hard = 0; const ptrdiff_t whole = n & -FT_GROUP, rest = n - whole; \
+        (void)bp; (void)cp; \
         FT_LOOP for (ptrdiff_t i = 0; i < n; i++) hard |= !ft_##name##_easy(pa[i]); \
-        if (!hard) { FT_LOOP for (ptrdiff_t i = 0; i < n; i++) y[i] = (T)ft_##name##_core(pa[i]); } \
-        else for (ptrdiff_t i = 0; i < n; i++) y[i] = (T)s_##name(pa[i]); \
+        if (hard) { \
+            for (ptrdiff_t i = 0; i < n; i++) y[i] = (T)s_##name(pa[i]); \
+            return; \
+        } \
+        FT_LOOP for (ptrdiff_t i = 0; i < whole; i++) y[i] = (T)ft_##name##_core(pa[i]); \
+        if (rest) { \
+            T a[FT_GROUP], b[FT_GROUP]; \
+            for (ptrdiff_t i = 0; i < FT_GROUP; i++) a[i] = pa[whole + (i < rest ? i : 0)]; \
+            name##_##suffix##_group(a, b); \
+            memcpy(y + whole, b, (size_t)rest * sizeof(T)); \
+        } \
     }
 #define VEC2_KERNEL(T, suffix, name) \
     static void name##_##suffix##0(ptrdiff_t n, void *yp, const void *ap, const void *bp, const void *cp) { \
@@ -83,15 +105,9 @@ static inline int ft_exponent(double b) {
         else for (ptrdiff_t i = 0; i < n; i++) y[i] = (T)s_##name(pa[i], pb[i]); \
     }
 
-#if defined(__GNUC__)
-#define FT_NOINLINE static __attribute__((noinline))
-#else
-#define FT_NOINLINE static
-#endif
-
 /* The complete functions, once each: for the scalar loop and for blocks with a hard element. */
-#define VEC1(name, ...) FT_NOINLINE double s_##name(double a) { return ft_##name(a); }
-#define VEC2(name, ...) FT_NOINLINE double s_##name(double a, double b) { return ft_##name(a, b); }
+#define VEC1(name, ...) static FT_NOINLINE double s_##name(double a) { return ft_##name(a); }
+#define VEC2(name, ...) static FT_NOINLINE double s_##name(double a, double b) { return ft_##name(a, b); }
 #define MAP1(name, value, ...)
 #define MAP2(name, value, ...)
 #define MAP3(name, value, ...)
