@@ -76,26 +76,27 @@ static inline int ft_exponent(double b) {
         FT_LOOP for (ptrdiff_t i = 0; i < n; i++) { double a = pa[i], b = pb[i], c = pc[i]; y[i] = (T)(value); } \
     }
 /* The branch-free core where it is right for the whole block, the complete function otherwise. Elements beyond the last
- * whole FT_GROUP go through a group of their own: one after the other they would take most of a short block's time. */
+ * whole FT_GROUP are computed in a group with those before them, which come out the same: one after the other they would
+ * take most of a short block's time. That group is read first, since y may be a. */
 #define VEC1_KERNEL(T, suffix, name) \
     static FT_NOINLINE void name##_##suffix##_group(const T *a, T *y) { \
         FT_LOOP for (ptrdiff_t i = 0; i < FT_GROUP; i++) y[i] = (T)ft_##name##_core(a[i]); \
     } \
     static void name##_##suffix##0(ptrdiff_t n, void *yp, const void *ap, const void *bp, const void *cp) { \
-        T *y = yp; const T *pa = ap; int hard = 0; const ptrdiff_t whole = n & -FT_GROUP, rest = n - whole; \
-        (void)bp; (void)cp; \
-        FT_LOOP for (ptrdiff_t i = 0; i < n; i++) hard |= !ft_##name##_easy(pa[i]); \
+        T *y = yp, last[FT_GROUP]; const T *pa = ap; int hard = 0; (void)bp; (void)cp; \
+        const ptrdiff_t whole = n & -FT_GROUP; \
+        const int overlap = n > whole && whole; \
+        FT_LOOP for (ptrdiff_t i = 0; i < whole; i++) hard |= !ft_##name##_easy(pa[i]); \
+        if (overlap) { FT_LOOP for (ptrdiff_t i = n - FT_GROUP; i < n; i++) hard |= !ft_##name##_easy(pa[i]); } \
+        else for (ptrdiff_t i = whole; i < n; i++) hard |= !ft_##name##_easy(pa[i]); \
         if (hard) { \
             for (ptrdiff_t i = 0; i < n; i++) y[i] = (T)s_##name(pa[i]); \
             return; \
         } \
+        if (overlap) name##_##suffix##_group(pa + n - FT_GROUP, last); \
         FT_LOOP for (ptrdiff_t i = 0; i < whole; i++) y[i] = (T)ft_##name##_core(pa[i]); \
-        if (rest) { \
-            T a[FT_GROUP], b[FT_GROUP]; \
-            for (ptrdiff_t i = 0; i < FT_GROUP; i++) a[i] = pa[whole + (i < rest ? i : 0)]; \
-            name##_##suffix##_group(a, b); \
-            memcpy(y + whole, b, (size_t)rest * sizeof(T)); \
-        } \
+        if (overlap) memcpy(y + n - FT_GROUP, last, sizeof last); \
+        else for (ptrdiff_t i = whole; i < n; i++) y[i] = (T)ft_##name##_core(pa[i]); \
     }
 #define VEC2_KERNEL(T, suffix, name) \
     static void name##_##suffix##0(ptrdiff_t n, void *yp, const void *ap, const void *bp, const void *cp) { \
