@@ -1,13 +1,17 @@
 """Workloads that have a yardstick in C: what is differentiated, at what, and what must come out."""
 
+import pathlib
 from typing import Any, NamedTuple
 
 import native
 import numpy as np
+import objectives
 import pytest
 import workloads
 
 import fasttape as ft
+
+ADBENCH = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data" / "adbench"
 
 
 class Case(NamedTuple):
@@ -89,6 +93,27 @@ def burgers(f):
     )
 
 
+def lstm():
+    z = np.load(ADBENCH / "lstm_l2_c1024.npz")
+    (rows, columns), state, sequence = z["main_params"].shape, z["state"], z["sequence"]
+    steps, width = len(sequence) - 1, state.shape[1]
+    parameters = np.concatenate((np.ravel(z["main_params"]), np.ravel(z["extra_params"])))
+
+    def f(parameters, state, sequence):
+        main, extra = parameters[: rows * columns], parameters[rows * columns :]
+        main, extra = np.reshape(main, (rows, columns)), np.reshape(extra, (3, width))
+        return objectives.lstm_objective(main, extra, state, sequence)
+
+    inputs = (parameters, state, sequence)
+    history = (7 * (rows // 2) + 1) * width * steps
+    return Case(
+        ft.value_and_grad(f),
+        inputs,
+        native.Native("lstm", inputs, sizes=[len(sequence)], history=history),
+        (z["F"], z["J"]),
+    )
+
+
 CASES = {
     "Rosenbrock of 1000 scalars": rosenbrock,
     "Lotka-Volterra, 1000 RK4 steps": lotka_volterra,
@@ -98,6 +123,7 @@ CASES = {
     "logistic regression 10000 x 100": logistic_regression,
     "Burgers 512 cells, 1000 steps, new arrays": lambda: burgers(workloads.burgers),
     "Burgers 512 cells, 1000 steps, in place": lambda: burgers(workloads.burgers_in_place),
+    "ADBench LSTM, 2 layers, 1024 steps": lstm,
 }
 
 

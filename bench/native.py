@@ -22,6 +22,7 @@ FLAGS = {
     "lotka_volterra": EXACT,
     "black_scholes": EXACT,
     "burgers": EXACT,
+    "lstm": EXACT,
     "chain": FAST,
     "logistic": FAST,
 }
