@@ -3,6 +3,9 @@
  * recording itself. Elsewhere, and for small arrays, it is malloc's. */
 #ifndef FT_MEMORY_H
 #define FT_MEMORY_H
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE 1
+#endif
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +13,6 @@
 #include <intrin.h>
 #endif
 
-#if defined(__linux__) && !defined(_GNU_SOURCE)
-#define _GNU_SOURCE 1
-#endif
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif

@@ -270,13 +270,15 @@ static void run_iterations(const ft_run *r, const ft_instr *in, int64_t from, in
 }
 
 static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r);
+extern const ft_vm JOIN(ft_vm_, FT_ISA);
 
 /* Steps [lo, hi): where each argument begins, then where each result goes; NULL for a number that nobody asks for.
- * Returns 1 to be called again. */
+ * Returns as ft_vm's run. */
 static int run_call(const ft_library *lib, const ft_run *r, const ft_instr *in, int begun) {
     ft_call *c = in->y;
     const ft_tape *t = c->tape;
     const ft_step *s = r->step + in->lo;
+    if (c->drive) return c->drive(c, &JOIN(ft_vm_, FT_ISA), lib, s, begun);
     if (!begun) {
         for (int32_t k = 0; k < c->n_input; k++) {
             if (c->moves[k]) ft_lay(c, k, k, s[k].at[0]);
@@ -286,7 +288,8 @@ static int run_call(const ft_library *lib, const ft_run *r, const ft_instr *in, 
             if (c->moves[c->n_input + k]) ft_lay(c, c->n_input + k, c->output[k], s[c->n_input + k].at[0]);
         c->run.next = c->run.entry = c->run.block = 0;
     }
-    if (run_program(t, lib, &c->run)) return 1;
+    int more = run_program(t, lib, &c->run);
+    if (more) return more;
     for (int64_t k = 0; k < c->n_output; k++) {
         const ft_entry *e = t->entry + c->output[k];
         void *y = s[c->n_input + k].at[0];
@@ -388,7 +391,7 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
             break;
         case OP_program:
             r->block = run_call(lib, r, in, r->block != 0);
-            if (r->block) return 1;
+            if (r->block) return (int)r->block;
             work -= in->n;
             break;
         }
@@ -396,6 +399,5 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
     return 0;
 }
 
-const ft_vm JOIN(ft_vm_, FT_ISA);
 const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, check_upto,
                                    run_loop, functions};

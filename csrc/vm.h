@@ -90,9 +90,16 @@ typedef struct {                /* a pointer of a plan that goes into an array, 
     ptrdiff_t delta;
 } ft_field;
 
-/* A kept plan, as its caller sees it. Its places are its arguments, which are its tape's first nodes, then its
- * results. */
-typedef struct {
+struct ft_vm;
+struct ft_call;
+/* Runs what is no plan; `place` holds a step for each argument and result. Returns as ft_vm's run. */
+typedef int (*ft_drive)(struct ft_call *, const struct ft_vm *, const ft_library *, const ft_step *place, int begun);
+
+/* A kept plan, or a loop over one, as its caller sees it. Its places are its arguments, then its results; the
+ * arguments of a plan are its tape's first nodes. */
+typedef struct ft_call {
+    ft_drive drive;             /* NULL: a plan */
+    void *self;                 /* what `drive` knows */
     const ft_tape *tape;
     ft_run run;
     int64_t n_input, n_output;

@@ -29,8 +29,10 @@ array
 trace
 checkpoint forward program reverse
 jacobian keep listing
-calls table
-compiled stats
+body calls table
+compiled scan stats
+scan_sweeps
+scanning
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}
 

@@ -160,15 +160,7 @@ def test_recursion_and_depth():
 
 # ---- Ctrl-C
 
-@pytest.fixture
-def default_interrupt():
-    """Ctrl-C as in a terminal: a test run in the background inherits that it is ignored."""
-    was = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, was)
-
-
-def test_interrupt_in_the_function(default_interrupt):
+def test_interrupt_in_the_function():
     def f(x):
         y = np.sin(x)
         signal.raise_signal(signal.SIGINT)

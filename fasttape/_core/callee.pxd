@@ -1,4 +1,4 @@
-# Programs as the plans that call them know them.
+# What is called, as the plans that call it know it: programs, loops and their reversals.
 from libc.stdint cimport int64_t
 
 from fasttape._core.vm cimport ft_call
@@ -8,5 +8,8 @@ cdef class Call:
     cdef int64_t work
 
 cdef class Callee:
+    cdef str name
+    cdef int64_t n_input, n_output
+    cdef list results(self)
     cdef Call begin(self)
     cdef int end(self, Call call) except -1

@@ -1,4 +1,5 @@
-"""What a plan knows of a program that it calls: that it lends kept plans, one for each who runs it."""
+"""What a plan knows of what it calls: how many arguments and results it has, and that it lends kept plans, one for each
+who runs it."""
 
 
 cdef class Call:
@@ -7,6 +8,14 @@ cdef class Call:
 
 cdef class Callee:
     """What lends them."""
+
+    @property
+    def __name__(self):
+        return self.name
+
+    cdef list results(self):
+        """Of each result, its dtype and its shape."""
+        raise NotImplementedError
 
     cdef Call begin(self):
         raise NotImplementedError

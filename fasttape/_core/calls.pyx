@@ -5,30 +5,29 @@ arguments, made from its record when it is first needed. They compute what they 
 """
 import numpy as np
 
+from fasttape._core.callee cimport Callee
 from fasttape._core.capture cimport capture_array
 from fasttape._core.frozen cimport splice
 from fasttape._core.keep cimport array_input, keep, number_input
-from fasttape._core.program cimport Program, Unmet, same
+from fasttape._core.program cimport Program, Unmet, pull_program, push_program, same
 from fasttape._core.pull cimport cotangent, give
 from fasttape._core.push cimport push, push_begin
 from fasttape._core.record cimport *
 from fasttape._core.signature cimport *
-from fasttape._core.sweep cimport Sweep, fit, lift_shape, pull_program, push_program
+from fasttape._core.sweep cimport Sweep, fit, lift_shape
 from fasttape._core.trace cimport begin_pull, current, enter_own, leave, run_pull
 from fasttape._core.tracer cimport *
 
-from fasttape._core import program
+from fasttape._core import program, tracer
 
 
 # ---- the entry
 
-cdef int32_t emit_call(Tape tape, Program p, list nodes) except -2:
-    """Append a call; returns the node of its first result, -1 if it has none."""
+cdef int32_t emit_call(Tape tape, Callee p, list nodes) except -2:
+    """Append a call; returns the node of its first result, -1 if it has none. A node of -1 is an argument left out."""
     cdef int64_t at, k, n = len(nodes)
-    cdef int32_t y = -1, number = <int32_t>len(tape.programs) - 1, shape
-    cdef int flags = 0
-    cdef ft_entry *e
-    cdef ft_shape *s
+    cdef int32_t y = -1, number = <int32_t>len(tape.programs) - 1, node
+    cdef int flags = 0, dtype
     while number >= 0 and tape.programs[number] is not p:
         number -= 1
     if number < 0:
@@ -38,13 +37,12 @@ cdef int32_t emit_call(Tape tape, Program p, list nodes) except -2:
     tape.t.args[at] = number
     tape.t.args[at + 1] = <int32_t>n
     for k in range(n):
-        tape.t.args[at + 2 + k] = nodes[k]
-        flags |= tape.t.entry[<int32_t>nodes[k]].flags
-    for k in range(p.n_output):
-        e = p.tape.t.entry + p.outputs[k]
-        s = p.tape.t.shape + e.shape
-        shape = intern_shape(tape, s.ndim, p.tape.t.dims + s.at)
-        y = emit(tape, OP_program, e.dtype, flags & FT_ACTIVE if e.dtype < FT_B64 else 0, shape, <int32_t>k,
+        node = nodes[k]
+        tape.t.args[at + 2 + k] = node
+        if node >= 0:
+            flags |= tape.t.entry[node].flags
+    for k, (dtype, dims) in enumerate(p.results()):
+        y = emit(tape, OP_program, dtype, flags & FT_ACTIVE if dtype < FT_B64 else 0, shape_from(tape, dims), <int32_t>k,
                  <int32_t>p.n_output, <int32_t>at)
     return y - <int32_t>p.n_output + 1 if y >= 0 else -1
 
@@ -84,15 +82,18 @@ def call_traced(Program p, list leaves):
     met = []
     for k, (how, seen, place) in enumerate(p.guards):
         x = wrap(tape, <int32_t>(first + p.n_result + k))
+        if tape.bodily:
+            x = tracer.seen_outside(x, f"{getattr(how, '__name__', 'value')}, in {p.name}")
         outcome = looked_at(how, concrete(x))
         if not same(outcome, seen):
             unmet = Unmet.__new__(Unmet)
             unmet.k = k
             unmet.outcome = outcome
             return unmet
-        met.append((x.node, how, seen, place))
-    if tape.guards is not None:
-        tape.guards.extend(met)
+        met.append((x.tape, (x.node, how, seen, place)))
+    for seen_on, guard in met:
+        if (<Tape>seen_on).guards is not None:
+            (<Tape>seen_on).guards.append(guard)
     after_record(tape)
     return rebuilt(p.result, results)
 
@@ -179,9 +180,9 @@ cdef Program derived(Program p, bint pulls, tuple moving, tuple given, int64_t l
     return q
 
 
-cdef int pull_call(Tape tape, Sweep *s, int32_t i) except -1:
+cdef int pull_call(Program p, Tape tape, Sweep *s, int32_t i) except -1:
     cdef int64_t at = tape.t.entry[i].aux
-    cdef Program p = tape.programs[tape.t.args[at]], q
+    cdef Program q
     cdef int32_t first, k
     arguments = [tape.t.args[at + 2 + k] for k in range(p.n_input)]
     moving = tuple([k for k in range(p.n_input) if arguments[k] >= s.start and tape.active[arguments[k] - s.start]])
@@ -196,9 +197,9 @@ cdef int pull_call(Tape tape, Sweep *s, int32_t i) except -1:
     return 0
 
 
-cdef int push_call(Tape tape, Sweep *s, int32_t i) except -1:
+cdef int push_call(Program p, Tape tape, Sweep *s, int32_t i) except -1:
     cdef int64_t at = tape.t.entry[i].aux
-    cdef Program p = tape.programs[tape.t.args[at]], q
+    cdef Program q
     cdef int32_t first, k
     arguments = [tape.t.args[at + 2 + k] for k in range(p.n_input)]
     moving = tuple([k for k in range(p.n_input) if arguments[k] >= s.start and tape.tangent[arguments[k]] >= 0])

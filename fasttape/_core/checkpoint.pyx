@@ -44,6 +44,14 @@ cdef int32_t lend(Tape tape, Tape outer, int32_t node) except -1:
     return x
 
 
+cdef int32_t unknown(Tape tape, Tape outer, int32_t node) except -1:
+    """An input of `tape` that stands for a node of the outer tape, whatever its value."""
+    cdef ft_entry e = outer.t.entry[node]
+    if e.op == OP_constant:
+        return constant(tape, outer.t.val[node].f, e.dtype)
+    return emit(tape, OP_input, e.dtype, e.flags & (FT_ACTIVE | FT_WEAK), borrow_shape(tape, outer, e.shape), 0, 0, 0)
+
+
 cdef int32_t borrow_shape(Tape tape, Tape outer, int32_t shape) except -1:
     return intern_shape(tape, outer.t.shape[shape].ndim, outer.t.dims + outer.t.shape[shape].at)
 
@@ -70,7 +78,7 @@ cdef int32_t take_over(Tape tape, Tape inner, int32_t node, int op, int flags, i
 def import_value(Tape tape, Array x):
     """A value of an enclosing trace, used in a checkpointed region that does not take it as argument."""
     cdef Tape outer = tape.parent
-    cdef int32_t node
+    cdef int32_t node, node_of_parent
     cdef Array y
     while outer is not None and outer is not x.tape:
         outer = outer.parent
@@ -87,7 +95,8 @@ def import_value(Tape tape, Array x):
             tape.imported.append(tape.replay[len(tape.imported)])
         else:
             tape.imported.append(node)
-        y = wrap(tape, lend(tape, tape.parent, tape.imported[len(tape.imported) - 1]))
+        node_of_parent = <int32_t>tape.imported[len(tape.imported) - 1]
+        y = wrap(tape, unknown(tape, tape.parent, node_of_parent) if tape.bodily else lend(tape, tape.parent, node_of_parent))
         y.lent = True
         tape.imports[node] = y
     return tape.imports[node]

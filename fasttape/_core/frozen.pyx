@@ -15,13 +15,12 @@ from fasttape._core.record cimport *
 cnp.import_array()
 
 
-cdef int find_varying(Tape tape, int64_t n_input, uint8_t *varies) noexcept nogil:
-    """Which entries depend on the inputs, the first nodes."""
+cdef int find_varying(Tape tape, uint8_t *varies) noexcept nogil:
+    """Which entries depend on the inputs, which alone are marked before."""
     cdef int64_t i
     cdef int k
     cdef Reads o
     for i in range(tape.t.n):
-        varies[i] = i < n_input
         if group_of(tape, <int32_t>i) != i:
             varies[i] = varies[group_of(tape, <int32_t>i)]
             continue
@@ -33,14 +32,13 @@ cdef int find_varying(Tape tape, int64_t n_input, uint8_t *varies) noexcept nogi
     return 0
 
 
-cdef int mark_wanted(Tape tape, int64_t n_input, const int32_t *outputs, int64_t n, const uint8_t *varies,
-                     uint8_t *wanted) noexcept nogil:
+cdef int mark_wanted(Tape tape, const int32_t *outputs, int64_t n, const uint8_t *varies, uint8_t *wanted) noexcept nogil:
     cdef int64_t i
     cdef int k
     cdef Reads o
     for i in range(n):
         wanted[outputs[i]] = True
-    for i in range(tape.t.n - 1, n_input - 1, -1):
+    for i in range(tape.t.n - 1, -1, -1):
         if not wanted[i]:
             continue
         wanted[group_of(tape, <int32_t>i)] = True
@@ -48,7 +46,7 @@ cdef int mark_wanted(Tape tape, int64_t n_input, const int32_t *outputs, int64_t
             continue                    # a known value
         o = reads_of(tape, tape.t.entry + i)
         for k in range(o.n):
-            if o.at[k * o.step] >= 0:
+            if o.at[k * o.step] >= 0 and not is_store(tape, o.at[k * o.step]):
                 wanted[o.at[k * o.step]] = True
     return 0
 
@@ -70,18 +68,14 @@ cdef int32_t known_array(Tape old, Tape new, int32_t i) except -1:
     return y
 
 
-cdef int freeze_entries(Tape old, Tape new, int64_t n_input, const uint8_t *varies, const uint8_t *wanted,
-                        int32_t *to) except -1:
+cdef int freeze_entries(Tape old, Tape new, const uint8_t *varies, const uint8_t *wanted, int32_t *to) except -1:
     cdef int32_t i
     cdef int k
     cdef ft_entry e
     cdef Reads o
     for i in range(old.t.n):
         e = old.t.entry[i]
-        if i < n_input:
-            to[i] = emit(new, OP_input, e.dtype, FT_DONE, e.shape, 0, 0, 0)
-            continue
-        if not wanted[i] or group_of(old, i) != i:
+        if to[i] >= 0 or not wanted[i] or group_of(old, i) != i:
             continue
         if not varies[i] and e.flags & FT_DONE:
             to[i] = known_array(old, new, i) if e.shape else constant(new, old.t.val[i].f, e.dtype)
@@ -99,12 +93,13 @@ cdef int freeze_entries(Tape old, Tape new, int64_t n_input, const uint8_t *vari
     return 0
 
 
-cdef Tape freeze(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
-    """A new tape with what the outputs need; its first nodes are the inputs. The outputs are replaced by their
-    new nodes."""
+cdef Tape freeze(Tape old, const int32_t *inputs, int64_t n_input, int32_t *outputs, int64_t n):
+    """A new tape with what the outputs need; its first nodes are the inputs, which are the first of the old one where
+    `inputs` is NULL. The outputs are replaced by their new nodes."""
     cdef Tape new = Tape()
     cdef uint8_t *varies = NULL
     cdef int32_t *to = NULL
+    cdef int32_t node
     cdef int64_t i, cap_varies = 0, cap_to = 0
     try:
         resize(<void **>&varies, &cap_varies, 2 * old.t.n + 1, 1)
@@ -112,9 +107,14 @@ cdef Tape freeze(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
         memset(varies, 0, 2 * old.t.n)
         copy_tables(old, new)
         new.programs = list(old.programs)
-        find_varying(old, n_input, varies)
-        mark_wanted(old, n_input, outputs, n, varies, varies + old.t.n)
-        freeze_entries(old, new, n_input, varies, varies + old.t.n, to)
+        memset(to, 0xff, old.t.n * sizeof(int32_t))
+        for i in range(n_input):
+            node = <int32_t>i if inputs == NULL else inputs[i]
+            varies[node] = True
+            to[node] = emit(new, OP_input, old.t.entry[node].dtype, FT_DONE, shape_of(old, node), 0, 0, 0)
+        find_varying(old, varies)
+        mark_wanted(old, outputs, n, varies, varies + old.t.n)
+        freeze_entries(old, new, varies, varies + old.t.n, to)
         for i in range(n):
             outputs[i] = to[outputs[i]]
     finally:

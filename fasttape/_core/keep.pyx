@@ -118,7 +118,7 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
         raise MemoryError
     for k in range(n):
         p.outputs[k] = p.record_outputs[k] = nodes[k]
-    frozen = freeze(tape, n_input, p.record_outputs, n)
+    frozen = freeze(tape, NULL, n_input, p.record_outputs, n)
     p.any_float = not has_float32(frozen)
     keep_guards(p, frozen, guards, p.outputs)
     p.record = keep_record(frozen)

@@ -7,6 +7,9 @@ cdef inline int64_t touch(Tape tape, int32_t o, int32_t reader) noexcept nogil:
     """Entry `reader` needs node o. Returns how many entries this makes newly needed."""
     cdef ft_entry *e = tape.t.entry + o
     cdef int64_t fresh = 0
+    if is_store(tape, o):
+        e.flags |= FT_EXEC              # wanted, if its loop is run
+        return 0
     if e.op == OP_view:
         o = e.a
         e = tape.t.entry + o
@@ -45,8 +48,9 @@ cdef int32_t keep_all_results(Tape tape, int32_t i) noexcept nogil:
     its results. Returns the last of them."""
     cdef int32_t k, n = tape.t.entry[i].b
     for k in range(i, i + n):
-        tape.t.entry[k].flags |= FT_NEED
-        tape.t.last[k] = MASK_OF_ALL
+        if not is_store(tape, k):
+            tape.t.entry[k].flags |= FT_NEED
+            tape.t.last[k] = MASK_OF_ALL
     return i + n - 1
 
 

@@ -93,6 +93,8 @@ cdef inline bint is_fill(Tape old, int32_t i) noexcept nogil:
 
 cdef int64_t note_fixed(Tape old, Rewrite *r, int32_t o, int32_t *fixed, int64_t n) noexcept nogil:
     o = root_of(old, o)
+    if is_store(old, o):
+        return n
     if not r.varies[o] and is_fill(old, o):
         o = old.t.entry[o].a        # the number is what is kept
     if not r.varies[o] and not old.t.entry[o].flags & FT_DONE and r.to[o] != -2:
@@ -278,7 +280,7 @@ cdef int32_t move_entry(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
     for k in range(n):
         o = reads_of(new, &e)
         if o.at[k * o.step] >= 0:
-            y = moved(old, new, r, o.at[k * o.step])
+            y = r.to[o.at[k]] if is_store(old, o.at[k * o.step]) else moved(old, new, r, o.at[k * o.step])
             o = reads_of(new, &e)
             o.at[k * o.step] = y
     if e.op == OP_assemble or e.op == OP_pack or e.op == OP_loop or e.op == OP_program:
@@ -299,7 +301,9 @@ cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outpu
     memset(r.variable, 0xff, old.t.n * sizeof(int32_t))
     memset(r.chain, 0xff, old.t.n * sizeof(int32_t))
     memset(r.mixed, 0, old.t.n)
-    find_varying(old, n_input, r.varies)
+    memset(r.varies, 0, old.t.n)
+    memset(r.varies, 1, n_input)
+    find_varying(old, r.varies)
     for i in range(n_input, old.t.n):
         if r.varies[i]:
             old.t.entry[i].flags &= ~FT_DONE

@@ -265,6 +265,7 @@ cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
     cdef int32_t results = tape.t.entry[i].b, n, k, node, view
     cdef int64_t lo
     cdef int copied
+    cdef bint there
     cdef const void *data
     cdef ft_step *s
     cdef ft_instr *ins
@@ -272,19 +273,27 @@ cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
     tape.calls.append((program, call))
     n = tape.t.args[tape.t.entry[i].aux + 1]
     for k in range(n):
-        if in_run(tape, tape.t.args[tape.t.entry[i].aux + 2 + k]):
+        node = tape.t.args[tape.t.entry[i].aux + 2 + k]
+        if node >= 0 and in_run(tape, node):
             close_run(tape, plan, i)
             break
     lo = tape.n_step
     for k in range(n):
         node = tape.t.args[tape.t.entry[i].aux + 2 + k]
+        if node < 0 or is_store(tape, node):
+            there = node >= 0 and tape.t.entry[group_of(tape, node)].flags & FT_NEED
+            new_step(tape).at[0] = <char *>&tape.t.val[node].p if there else NULL
+            continue
         copied = copy_in(tape, plan, node, &data, &view)
         if copied:
             copies.append(<size_t>data)
         new_step(tape).at[0] = <char *>data
     for k in range(results):
         s = new_step(tape)
-        if tape.t.entry[i + k].shape == 0:
+        if is_store(tape, i + k):
+            s.at[0] = <char *>&tape.t.val[i + k].p if tape.t.entry[i + k].flags & FT_EXEC else NULL
+            tape.t.entry[i + k].flags &= ~FT_EXEC
+        elif tape.t.entry[i + k].shape == 0:
             s.at[0] = <char *>&tape.t.val[i + k].f
         elif tape.t.entry[i + k].flags & FT_NEED:
             new_buffer(tape, i + k)
@@ -301,7 +310,9 @@ cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
     for copy in copies:
         discard(tape, plan, <void *><size_t>copy)
     for k in range(n):
-        release(tape, plan, tape.t.args[tape.t.entry[i].aux + 2 + k], i)
+        node = tape.t.args[tape.t.entry[i].aux + 2 + k]
+        if node >= 0:
+            release(tape, plan, node, i)
     plan.work += call.work
     return 0
 

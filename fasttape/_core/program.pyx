@@ -10,7 +10,7 @@ from libc.stdlib cimport free
 
 cimport numpy as cnp
 
-from fasttape._core.callee cimport Call, Callee
+from fasttape._core.callee cimport Call
 from fasttape._core.record cimport *
 from fasttape._core.signature cimport *
 from fasttape._core.state cimport State, new_array, new_state, run_state
@@ -29,7 +29,7 @@ cdef class Unmet:
     """What a run returns whose guard number `k` saw `outcome`, which is not what the trace saw."""
 
 
-cdef class Program(Callee):
+cdef class Program(Swept):
     """A traced function that is run without Python. Made by `trace` and `compile`."""
 
     def __init__(self):
@@ -58,9 +58,21 @@ cdef class Program(Callee):
                              f"with these arguments it is {unmet.outcome!r}. compile traces the other path too")
         return out
 
-    @property
-    def __name__(self):
-        return self.name
+    cdef list results(self):
+        cdef int64_t k
+        cdef ft_entry *e
+        if self.outcome is None:
+            self.outcome = []
+            for k in range(self.n_output):
+                e = self.tape.t.entry + self.outputs[k]
+                self.outcome.append((e.dtype, shape_tuple(self.tape, e.shape)))
+        return self.outcome
+
+    cdef int pull(self, Tape tape, Sweep *s, int32_t i) except -1:
+        return pull_program(self, tape, s, i)
+
+    cdef int push(self, Tape tape, Sweep *s, int32_t i) except -1:
+        return push_program(self, tape, s, i)
 
     cdef Call begin(self):
         """A state that no other call is using. Nothing is asked before it is popped: another thread may do so too."""

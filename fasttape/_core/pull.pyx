@@ -356,7 +356,7 @@ cdef int64_t pull(Tape tape, Sweep *s, int64_t i) except -2 nogil:
                     return i
                 if e.a == 0:            # with the first result, when the cotangents of all are known
                     with gil:
-                        pull_program(tape, s, <int32_t>i)
+                        (<Swept>tape.programs[tape.t.args[e.aux]]).pull(tape, s, <int32_t>i)
             elif d >= 0:
                 if e.op < FT_N_MAP:
                     if not ((e.op == OP_multiply and pull_product(tape, s, &e, d))

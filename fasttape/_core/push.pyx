@@ -141,7 +141,7 @@ cdef int push(Tape tape, Sweep *s, int64_t begin, int64_t end) except -1 nogil:
         if e.op == OP_program:
             if e.a == 0:
                 with gil:
-                    push_program(tape, s, <int32_t>i)
+                    (<Swept>tape.programs[tape.t.args[e.aux]]).push(tape, s, <int32_t>i)
             continue
         if e.op < FT_N_MAP:
             t = push_elementwise(tape, s, <int32_t>i, &e)

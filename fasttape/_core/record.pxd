@@ -27,6 +27,7 @@ cdef int32_t keep_axes(Tape tape, int32_t a, int64_t mask, int ndim) except -1 n
 cdef int32_t matmul(Tape tape, int32_t a, int32_t b) except -1 nogil
 cdef int32_t structural(Tape tape, int op, int32_t shape, int32_t a, int32_t b, int32_t aux) except -1 nogil
 cdef object shape_tuple(Tape tape, int32_t shape)
+cdef int32_t shape_from(Tape tape, tuple shape) except -1
 
 cdef inline int32_t shape_of(Tape tape, int32_t a) noexcept nogil:
     return tape.t.entry[a].shape

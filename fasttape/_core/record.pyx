@@ -24,6 +24,14 @@ cdef object shape_tuple(Tape tape, int32_t shape):
     return tuple([tape.t.dims[s.at + k] for k in range(s.ndim)])
 
 
+cdef int32_t shape_from(Tape tape, tuple shape) except -1:
+    cdef int64_t dims[FT_MAX_DIMS]
+    cdef int k
+    for k in range(<int>len(shape)):
+        dims[k] = shape[k]
+    return intern_shape(tape, <int>len(shape), dims)
+
+
 cdef int cannot_broadcast(Tape tape, int op, int32_t a, int32_t b) except -1 nogil:
     with gil:
         raise ValueError(f"{rows[op].name.decode()}: operands could not be broadcast together with shapes "

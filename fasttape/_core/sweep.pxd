@@ -1,6 +1,7 @@
 # Sweeps: differentiate a tape by appending to it.
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from fasttape._core.callee cimport Callee
 from fasttape._core.tape cimport Tape
 from fasttape._core.vm cimport ft_entry
 
@@ -8,9 +9,10 @@ cdef struct Sweep:
     int64_t start, end              # the stretch that is differentiated
     int64_t lanes                   # stacked seeds, along a new first axis; 0: one seed, no such axis
 
-# A sweep through a program's call, whose first result is entry i. Set by calls.pyx.
-ctypedef int (*program_rule)(Tape tape, Sweep *s, int32_t i) except -1
-cdef program_rule pull_program, push_program
+# What is called, and differentiated: sweeps through a call, whose first result is entry i.
+cdef class Swept(Callee):
+    cdef int pull(self, Tape tape, Sweep *s, int32_t i) except -1
+    cdef int push(self, Tape tape, Sweep *s, int32_t i) except -1
 
 cdef int32_t lift_shape(Tape tape, int64_t lanes, int32_t shape) except -1 nogil
 cdef int32_t lift_view(Tape tape, int64_t lanes, int32_t view) except -1 nogil

@@ -14,6 +14,18 @@ from fasttape._core.tape cimport *
 from fasttape._core.vm cimport *
 
 
+cdef class Swept(Callee):
+    """What can be called, and swept through."""
+
+    cdef int pull(self, Tape tape, Sweep *s, int32_t i) except -1:
+        """Give the arguments their cotangents, from those of the results."""
+        raise NotImplementedError
+
+    cdef int push(self, Tape tape, Sweep *s, int32_t i) except -1:
+        """Note the tangents of the results, from those of the arguments."""
+        raise NotImplementedError
+
+
 # ---- lanes and shapes
 
 cdef int32_t lift_shape(Tape tape, int64_t lanes, int32_t shape) except -1 nogil:

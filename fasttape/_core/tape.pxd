@@ -44,6 +44,7 @@ cdef class Tape:
     cdef dict imports               # node of the parent -> its tracer here
     cdef list replay                # in a second recording: what the first imported
     cdef list imported              # nodes of the parent, in the order of their first use
+    cdef bint bodily                # the tape of a loop's body, whose inputs have no values
     cdef bint reversing             # a one-level reverse trace, in which checkpoints may forget
     cdef bint pushing               # a forward trace pushes tangents before it forgets
     cdef Table shapes, views
@@ -155,6 +156,10 @@ cdef inline Reads reads_of(Tape tape, ft_entry *e) noexcept nogil:
     else:
         o.n = 2 if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add) else 1
     return o
+
+cdef inline bint is_store(Tape tape, int32_t node) noexcept nogil:
+    """What a loop leaves for its reversal, which takes it where it has been computed and does without where not."""
+    return tape.t.entry[node].op == OP_program and tape.t.entry[node].dtype == FT_I64
 
 cdef inline int32_t group_of(Tape tape, int32_t i) noexcept nogil:
     """The first of the results of a loop or a program, of which i is one; any other entry itself."""

@@ -480,7 +480,7 @@ cdef class Tape:
         self.t.n = self.t.n_args = self.t.n_watch = 0
         self.depth = 0
         self.pushed = self.lanes = 0
-        self.forgets = self.defers = self.broken = self.reversing = self.pushing = False
+        self.forgets = self.defers = self.broken = self.reversing = self.pushing = self.bodily = False
         self.parent = None
         self.replay = None
         self.imports = None

@@ -37,6 +37,7 @@ cdef object value_of(Tape tape, int32_t node)
 cdef object concrete(Tracer x)
 cdef object observed(Tracer x, object how)
 cdef object looked_at(object how, object value)
+cdef object place()
 cdef object inactive_value(Tracer x, str what, str remedy)
 
 cdef extern from "Python.h":

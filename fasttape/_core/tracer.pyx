@@ -21,6 +21,7 @@ cnp.import_array()
 
 forget = None                       # set by trace.pyx: what a forward trace does when its tape is long
 importer = None                     # set by checkpoint.pyx: brings a value of an enclosing trace in
+seen_outside = None                 # set by body.pyx: a value of a loop's body as the trace around it has it
 
 
 class TraceError(RuntimeError):
@@ -268,6 +269,8 @@ cdef object value_of(Tape tape, int32_t node):
 cdef object concrete(Tracer x):
     """The value of a tracer, whatever depends on it."""
     cdef int32_t node = node_of(x)
+    if x.tape.bodily:
+        return concrete(seen_outside(x, "value"))
     force(x.tape, node)
     return value_of(x.tape, node)
 
@@ -277,6 +280,8 @@ cdef object observed(Tracer x, object how):
     guard, which a replay must meet."""
     cdef int32_t node = node_of(x)
     cdef Tape tape = x.tape
+    if tape.bodily:
+        return observed(seen_outside(x, "value" if how is None else getattr(how, "__name__", "value")), how)
     force(tape, node)
     seen = value_of(tape, node)
     try:

@@ -83,7 +83,10 @@ cdef extern from "vm.h" nogil:
     ctypedef struct ft_field:
         char **at
         ssize_t delta
+    ctypedef void (*ft_drive)() noexcept nogil
     ctypedef struct ft_call:
+        ft_drive drive
+        void *self
         const ft_tape *tape
         ft_run run
         int64_t n_input, n_output
