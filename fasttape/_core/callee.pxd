@@ -10,6 +10,7 @@ cdef class Call:
 cdef class Callee:
     cdef str name
     cdef int64_t n_input, n_output
+    cdef bint leaves                # its plan holds something when a call has ended, for a later instruction
     cdef list results(self)
     cdef Call begin(self)
     cdef int end(self, Call call) except -1

@@ -193,6 +193,7 @@ cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_
     scan.name = name
     scan.n_constant, scan.n_carry, scan.n_x, scan.n_y = n_constant, n_carry, n_x, body.n_output - n_carry
     scan.length = length
+    scan.leaves = True              # the store
     scan.n_input = n_constant + n_carry + n_x
     scan.n_output = body.n_output + 1
     scan.outcome = parts[:n_carry] + [stacked(length, part) for part in parts[n_carry:]] + [(FT_I64, ())]
