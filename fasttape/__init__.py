@@ -3,12 +3,13 @@ from fasttape import numpy, special
 from fasttape._core.array import Array, Scalar
 from fasttape._core.program import GuardError
 from fasttape._core.tracer import TraceError, value
-from fasttape.inspect import Stats, peak_memory, table
+from fasttape.inspect import MemoryProfile, Stats, peak_memory, table
+from fasttape.plots import plot_memory
 from fasttape.program import Program, compile, trace
 from fasttape.special import stop_gradient
 from fasttape.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
-__all__ = ["Array", "GuardError", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile", "grad", "hessian", "hvp",
-           "jacobian", "jvp", "numpy", "peak_memory", "special", "stop_gradient", "table", "trace", "value",
-           "value_and_grad", "vjp"]
+__all__ = ["Array", "GuardError", "MemoryProfile", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile",
+           "grad", "hessian", "hvp", "jacobian", "jvp", "numpy", "peak_memory", "plot_memory", "special", "stop_gradient",
+           "table", "trace", "value", "value_and_grad", "vjp"]
