@@ -56,7 +56,7 @@ def extensions():
         macros.append(("FT_X86_64", "1"))
     for path in sorted(glob.glob("fasttape/_core/*.pyx")):
         name = os.path.splitext(path)[0].replace(os.sep, ".")
-        c = kernels() if name.endswith(".vm") else glob.glob("csrc/loop/*.c") if name.endswith(".loop") else ["csrc/scan.c"] if name.endswith(".scan") else []
+        c = kernels() if name.endswith(".vm") else glob.glob("csrc/loop/*.c") if name.endswith(".loop") else ["csrc/scan.c"] if name.endswith(".feed") else []
         yield Extension(name, [path] + sorted(c),
                         include_dirs=["csrc", numpy.get_include()], define_macros=macros,
                         depends=HEADERS + PXDS)

@@ -12,9 +12,9 @@ def _leaves(tree):
     return [tree]
 
 
-def scan(step, carry, xs=None, length=None):
+def scan(step, carry, xs=None, length=None, *, schedule=None, folder=None):
     """Run ``carry, y = step(carry, x)`` for every x of `xs`, handing the carry on; return the last carry and all ys."""
     lengths = {np.shape(leaf)[0] for leaf in _leaves(xs) if leaf is not None}
     if length is None:
         length, = lengths
-    return _scanning.scan(step, carry, xs, length, "scan")
+    return _scanning.scan(step, carry, xs, length, schedule, folder, "scan")

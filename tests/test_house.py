@@ -15,7 +15,7 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
 vm
-callee loop tape
+callee feed loop tape
 buffers needs record
 capture copies distinct elements entries index loops rows sweep
 frozen fuse interleave packed repeat

@@ -5,6 +5,14 @@ who runs it."""
 cdef class Call:
     """A kept plan, lent to one caller."""
 
+    cdef int complain(self) except -1:
+        """Raise what went wrong in its run, if something did."""
+        return 0
+
+    cdef int abandon(self) except -1:
+        """Its run has been given up: leave nothing behind."""
+        return 0
+
 
 cdef class Callee:
     """What lends them."""

@@ -112,6 +112,7 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     p.n_output = n
     p.n_result = n - len(guards)
     p.states = []
+    p.reusable = True
     p.derived = {}
     p.outputs = <int32_t *>allocate(n * sizeof(int32_t) + 8)
     p.record_outputs = <int32_t *>allocate(n * sizeof(int32_t) + 8)
@@ -128,7 +129,7 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     p.tape = optimise(tape, n_input, p.outputs, p.n_output)
     p.kept = p.tape.t.n
     p.tape = roll(p.tape, n_input, p.outputs, p.n_output)
-    make_code(p.tape)
+    make_code(p.tape.loops)
     p.tape.codes = new_codes()
     first = new_state(p.tape, n_input, p.outputs, p.n_output)
     p.tape.codes = first.tape.codes     # other states run the same code

@@ -15,7 +15,7 @@ cdef class Loop:
     cdef ft_loop_fn function        # machine code for it, or NULL
     cdef Code machine_code          # what holds that
 
-cdef int make_code(Tape tape) except -1
+cdef int make_code(list loops) except -1
 
 cdef class LoopMaker:
     cdef Tape tape
@@ -33,4 +33,5 @@ cdef class LoopMaker:
     cdef int64_t store(self, int64_t value, int dtype) except -1
     cdef int64_t last(self, int64_t value, int dtype) except -1
     cdef int next(self, int64_t carry, int64_t value) except -1
+    cdef Loop build(self)
     cdef list finish(self)

@@ -23,16 +23,16 @@ cdef class Loop:
     """A loop's code, and the nodes that it reads. It does not change."""
 
 
-cdef int make_code(Tape tape) except -1:
-    """Machine code for the loops of a tape, where there can be any; the others are interpreted."""
+cdef int make_code(list loops) except -1:
+    """Machine code for loops, where there can be any; the others are interpreted."""
     cdef ft_code code
     cdef Code sealed
     cdef Loop loop
     memset(&code, 0, sizeof(ft_code))
-    starts = [append_code(&code, &(<Loop>x).code, False) for x in tape.loops]
+    starts = [append_code(&code, &(<Loop>x).code, False) for x in loops]
     sealed = seal(&code)
     if sealed is not None:
-        for loop, start in zip(tape.loops, starts):
+        for loop, start in zip(loops, starts):
             if start >= 0:
                 loop.machine_code = sealed
                 loop.function = sealed.at(start)
@@ -126,12 +126,11 @@ cdef class LoopMaker:
             return len(self.constants) + value - CARRIES
         return len(self.constants) + len(self.firsts) + value
 
-    cdef list finish(self):
-        """Append the loop; returns the nodes of its results."""
+    cdef Loop build(self):
+        """The loop, as code."""
         cdef Loop loop = Loop.__new__(Loop)
         cdef ft_loop_op *op
-        cdef int64_t k, j, at
-        cdef int32_t y
+        cdef int64_t k, j
         constants = np.array(self.constants, float)
         nexts = np.array([self.number(value) for value in self.nexts], np.int32)
         ops = np.zeros(len(self.ops) * sizeof(ft_loop_op) + 8, np.uint8)
@@ -173,6 +172,13 @@ cdef class LoopMaker:
         loop.first = <int32_t *>cnp.PyArray_DATA(firsts)
         loop.last = <int32_t *>cnp.PyArray_DATA(lasts)
         loop.n_value = loop.code.n_constant + loop.code.n_carry + loop.code.n_op
+        return loop
+
+    cdef list finish(self):
+        """Append the loop; returns the nodes of its results."""
+        cdef int64_t k, at
+        cdef int32_t y, node
+        loop = self.build()
         self.tape.loops.append(loop)
         nodes = []
         reads = [node for node in self.streams if node >= 0] + self.firsts

@@ -259,8 +259,8 @@ cdef int plan_loop(Tape tape, Plan *plan, int32_t i) except -1:
 
 
 cdef Call lent(Tape tape, Callee program):
-    """The plan for a call. Calls follow one another: one plan, and its memory, serves all that leave nothing in it."""
-    if not program.leaves:
+    """The plan for a call; the same, and its memory, for later calls where that may be."""
+    if program.reusable:
         for other, call in tape.calls:
             if other is program:
                 return call
@@ -333,6 +333,27 @@ cdef int end_calls(Tape tape) except -1:
     tape.calls = []
     for program, call in calls:
         (<Callee>program).end(call)
+    return 0
+
+
+cdef int abandon_calls(Tape tape) except -1:
+    """What is lent to a plan whose run has been given up."""
+    for _, call in tape.calls:
+        (<Call>call).abandon()
+    return 0
+
+
+cdef int go_on(Tape tape, ft_run *run, int more) except -1:
+    """Run a plan to its end, looking for signals on the way; `more` is what its first piece returned."""
+    while more:
+        if more < 0:
+            for _, call in tape.calls:
+                (<Call>call).complain()
+            raise MemoryError
+        with nogil:
+            more = machine.run(&tape.t, &library, run)
+        if more > 0:
+            PyErr_CheckSignals()
     return 0
 
 
@@ -423,13 +444,10 @@ cdef int evaluate(Tape tape, const int32_t *outputs, int64_t n) except -1:
         run.step = tape.step
         if plan.work < SMALL:
             more = machine.run(&tape.t, &library, &run)
-        while more:
-            with nogil:
-                more = machine.run(&tape.t, &library, &run)
-            if more:
-                PyErr_CheckSignals()
+        go_on(tape, &run, more)
     except BaseException:
         tape.broken = True
+        abandon_calls(tape)
         tape.calls = []
         raise
     if tape.calls:

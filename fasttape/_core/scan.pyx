@@ -12,7 +12,9 @@ cimport numpy as cnp
 
 from fasttape._core.body cimport program_of
 from fasttape._core.callee cimport Call
+from fasttape._core.feed cimport Feed, drop_store, feed_rows, ft_store, scan_forward, scan_reverse
 from fasttape._core.frozen cimport freeze
+from fasttape._core.loops cimport LoopMaker, make_code
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
 from fasttape._core.state cimport State
@@ -26,8 +28,26 @@ cdef enum:
 cdef class ScanCall(Call):
     """A plan of a loop, lent to one caller."""
 
+    cdef int complain(self) except -1:
+        for _, state in self.lent:
+            (<Call>state).complain()
+        if self.s.used != NULL and self.s.used.error:
+            (<Feed>self.s.used.feeder).complain(self.s.used)
+        return self.feed.complain(&self.s.store)
+
+    cdef int abandon(self) except -1:
+        for _, state in self.lent:
+            (<Call>state).abandon()
+        return self.feed.clean(&self.s.store)
+
     def __dealloc__(self):
-        ft_scan_drop(&self.s)
+        if self.feed is not None:
+            self.feed.clean(&self.s.store)
+        drop_store(&self.s.store)
+
+
+cdef class Data:
+    """What a reversal needs of a step."""
 
 
 cdef class Layout:
@@ -95,16 +115,98 @@ cdef int set_body(ScanCall call, ft_body *body, Program p, list inputs, list out
     return 0
 
 
-cdef ScanCall new_call(list idle):
-    cdef ScanCall call
-    try:
-        return idle.pop()
-    except IndexError:
-        call = ScanCall.__new__(ScanCall)
-        call.lent = []
-        call.memory = []
-        memset(&call.s, 0, sizeof(ft_scan))
-        return call
+# ---- bodies of numbers alone
+
+cdef bint numbers_alone(Program p) noexcept:
+    cdef int64_t i
+    cdef ft_entry *e
+    for i in range(p.tape.t.n):
+        e = p.tape.t.entry + i
+        if e.shape != 0 or not (e.op < FT_N_MAP or e.op == OP_cast or e.op == OP_constant or i < p.n_input):
+            return False
+    return True
+
+
+cdef tuple code_of(Program p, list inputs, list outputs, int64_t side_size, bint side):
+    """A body as a loop over steps, and its streams; None where it is not of numbers alone. What it hands on, its
+    carries, are the parts of one record; those of another are `side_size` bytes from step to step. Where `side`, what is
+    handed on is also written there."""
+    cdef LoopMaker m
+    cdef Loop loop
+    cdef list streams = [], value = []
+    cdef int64_t i, k
+    cdef ft_entry *e
+    cdef int carried = FT_P_SWEEP if any([port[0] == FT_P_SWEEP for port in inputs]) else FT_P_STATE
+    cdef int64_t way = -1 if carried == FT_P_SWEEP else 1
+    if not numbers_alone(p):
+        return None, None
+    m = LoopMaker(p.tape, 0)
+    for i in range(p.tape.t.n):
+        e = p.tape.t.entry + i
+        if i < p.n_input:
+            kind, narrow, at, size = inputs[i]
+            if kind == carried:
+                value.append(m.carry(0))
+                continue
+            stride = 0 if kind == FT_P_PLACE else way * size if kind == FT_P_SLICE else way * side_size
+            streams.append(inputs[i])
+            value.append(m.op(FT_L_LOAD, 0, [m.stream(0, stride, narrow)]))
+        elif e.op == OP_constant:
+            value.append(m.constant(p.tape.t.val[i].f))
+        else:
+            operands = [e.a, e.b, e.aux][:rows[e.op].arity if e.op < FT_N_MAP else 1]
+            value.append(m.op(e.op, e.dtype & 1, [value[k] for k in operands]))
+    carries = [k for k in range(p.n_input) if inputs[k][0] == carried]
+    for k in range(p.n_output):
+        kind, narrow, at, size = outputs[k]
+        result = value[p.outputs[k]]
+        if kind == carried:
+            m.next(value[carries[k]], result)
+        if kind != carried or side:
+            streams.append(outputs[k])
+            m.op(FT_L_STORE, 0, [m.stream(0, way * (size if kind == FT_P_SLICE else side_size), narrow), result])
+    if len(streams) > FT_STREAMS:
+        return None, None
+    loop = m.build()
+    make_code([loop])
+    return loop, streams
+
+
+cdef int set_steps(ScanCall call, ft_body *body, tuple coded) except -1:
+    cdef Loop loop
+    cdef cnp.ndarray values
+    if coded[0] is None:
+        return 0
+    loop = coded[0]
+    values = np.empty(loop.n_value + 1)
+    call.memory += [loop, values]
+    body.steps.loop = &loop.code
+    body.steps.code = loop.function
+    body.steps.stream = ports(call, coded[1])
+    body.steps.values = <double *>cnp.PyArray_DATA(values)
+    return 0
+
+
+cdef ScanCall new_call(Scan loop, Data data):
+    """A plan to be filled in, with a store for this data."""
+    cdef ScanCall call = ScanCall.__new__(ScanCall)
+    cdef ft_store *e = &call.s.store
+    cdef int k
+    memset(&call.s, 0, sizeof(ft_scan))
+    call.lent = []
+    call.memory = []
+    call.feed = Feed.__new__(Feed)
+    call.feed.schedule, call.feed.directory, call.feed.name = loop.schedule, loop.folder, loop.name
+    e.length = loop.length
+    e.state_size = loop.state.size
+    e.light = data is None or data.light
+    e.data_size = loop.state.size if data is None or data.light else data.layout.size
+    e.tag = -1 if data is None else data.tag
+    e.feed = feed_rows
+    e.feeder = <void *>call.feed
+    for k in range(2):
+        e.state[k] = record(call, loop.state.size)
+    return call
 
 
 cdef list parts_of(Program p, int64_t first, int64_t n):
@@ -159,23 +261,36 @@ cdef class Scan(Swept):
         return [(FT_P_NONE, 0, 0, 0)] * self.n_constant + self.carry_ports() + [(FT_P_NONE, 0, 0, 0)] * self.n_x
 
     cdef Call begin(self):
-        cdef ScanCall call = new_call(self.idle)
-        cdef ft_scan *s = &call.s
-        cdef int64_t k, y = self.n_input + self.n_carry
-        if call.lent:
-            return call
+        cdef ScanCall call
+        cdef ft_scan *s
+        cdef Data data = self.data
+        cdef int64_t k, y = self.n_input + self.n_carry, tag = -1 if data is None else data.tag
+        cdef list inputs, outputs, parts
+        try:
+            call = self.idle.pop()
+            if call.s.store.tag == tag:
+                return call
+        except IndexError:
+            pass
+        call = new_call(self, data)
+        s = &call.s
         parts = self.body.results()
-        set_body(call, &s.step, self.body, self.inputs(),
-                 self.carry_ports() + [slice_port(y + k, parts[self.n_carry + k]) for k in range(self.n_y)])
-        s.length = self.length
+        inputs = self.inputs()
+        outputs = self.carry_ports() + [slice_port(y + k, parts[self.n_carry + k]) for k in range(self.n_y)]
+        if tag not in self.coded:
+            self.coded["step"] = self.coded.get("step") or code_of(self.body, inputs, outputs, 0, False)
+            self.coded[tag] = code_of(self.body, inputs, outputs, self.state.size, True) if data is None or data.light else \
+                code_of(data.keep_slices, inputs, outputs + data_ports(data), data.layout.size, False)
+        set_body(call, &s.step, self.body, inputs, outputs)
+        set_steps(call, &s.step, self.coded["step"])
+        if data is not None and not data.light:
+            set_body(call, &s.keep, data.keep_slices, inputs, outputs + data_ports(data))
+        set_steps(call, &s.keep, self.coded[tag])
         s.first = ports(call, self.first_ports())
         s.last = ports(call, self.carry_ports())
         s.n_first, s.n_last = self.n_input, self.n_carry
-        s.state_size = self.state.size
-        for k in range(2):
-            s.state[k] = record(call, self.state.size)
         s.place_of_store = self.n_input + self.n_output - 1
-        call.c.drive = ft_scan_forward
+        call.c.drive = scan_forward
         call.c.self = s
         call.c.n_input, call.c.n_output = self.n_input, self.n_output
         call.work = self.length * (s.step.work + 16)
@@ -186,20 +301,26 @@ cdef class Scan(Swept):
         return 0
 
 
-cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_x, int64_t length, str name):
+cdef list data_ports(Data data):
+    cdef int64_t k
+    return [record_port(FT_P_DATA, data.layout, k) for k in range(<int64_t>len(data.layout.at))]
+
+
+cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_x, int64_t length, str name, schedule,
+                   folder):
     cdef Scan scan = Scan.__new__(Scan)
     cdef list parts = body.results()
     scan.body = body
     scan.name = name
     scan.n_constant, scan.n_carry, scan.n_x, scan.n_y = n_constant, n_carry, n_x, body.n_output - n_carry
-    scan.length = length
-    scan.leaves = True              # the store
+    scan.length, scan.schedule, scan.folder = length, schedule, folder
     scan.n_input = n_constant + n_carry + n_x
     scan.n_output = body.n_output + 1
     scan.outcome = parts[:n_carry] + [stacked(length, part) for part in parts[n_carry:]] + [(FT_I64, ())]
     scan.state = Layout(parts[:n_carry])
     scan.idle = []
     scan.derived = {}
+    scan.coded = {}
     return scan
 
 
@@ -219,30 +340,44 @@ cdef class Reversal(Swept):
         return push_reversal(self, tape, s, i)
 
     cdef Call begin(self):
-        cdef ScanCall call = new_call(self.idle)
-        cdef ft_scan *s = &call.s
+        cdef ScanCall call
+        cdef ft_scan *s
         cdef Scan loop = self.loop
+        cdef Data data = self.data
         cdef int64_t k, n = loop.n_input, n_sweep = len(self.sweep.at)
-        cdef list inputs, outputs, given, parts
-        if call.lent:
-            return call
-        set_body(call, &s.step, loop.advance(), loop.inputs(), loop.carry_ports())
-        parts = parts_of(self.back, n + n_sweep, len(self.ys))
+        cdef list inputs, outputs, given, parts, steps
+        try:
+            return self.idle.pop()
+        except IndexError:
+            pass
+        call = new_call(loop, data)
+        s = &call.s
         given = [record_port(FT_P_SWEEP, self.sweep, k) for k in range(n_sweep)]
-        inputs = loop.inputs() + given + [slice_port(n + 1 + n_sweep + k, part) for k, part in enumerate(parts)]
+        parts = parts_of(self.back, len(self.ports) + n_sweep, len(self.ys))
+        inputs = self.ports + given + [slice_port(n + 1 + n_sweep + k, part) for k, part in enumerate(parts)]
         parts = self.back.results()[n_sweep:]
         outputs = given + [slice_port(self.n_input + n_sweep + k, part) for k, part in enumerate(parts)]
+        steps = loop.inputs()
+        if not self.coded:
+            self.coded["step"] = code_of(loop.advance(), steps, loop.carry_ports(), 0, False)
+            self.coded["keep"] = code_of(loop.advance(), steps, loop.carry_ports(), loop.state.size, True) if data.light else \
+                code_of(data.keep, steps, loop.carry_ports() + data_ports(data), data.layout.size, False)
+            self.coded["back"] = code_of(self.back, inputs, outputs, loop.state.size if data.light else data.layout.size, False)
+        set_body(call, &s.step, loop.advance(), steps, loop.carry_ports())
+        set_steps(call, &s.step, self.coded["step"])
+        if not data.light:
+            set_body(call, &s.keep, data.keep, steps, loop.carry_ports() + data_ports(data))
+        set_steps(call, &s.keep, self.coded["keep"])
         set_body(call, &s.back, self.back, inputs, outputs)
-        s.length = loop.length
+        set_steps(call, &s.back, self.coded["back"])
         s.first = ports(call, loop.first_ports() + [(FT_P_NONE, 0, 0, 0)] + given)
         s.last = ports(call, given)
         s.n_first, s.n_last = n + 1 + n_sweep, n_sweep
-        s.state_size = loop.state.size
         s.sweep_size = self.sweep.size
         for k in range(2):
             s.sweep[k] = record(call, self.sweep.size)
         s.place_of_store = n
-        call.c.drive = ft_scan_reverse
+        call.c.drive = scan_reverse
         call.c.self = s
         call.c.n_input, call.c.n_output = self.n_input, self.n_output
         call.work = loop.length * (s.step.work + s.back.work + 32)

@@ -12,11 +12,13 @@ So derivatives of every order are loops and reversals of loops, whatever stores 
 """
 import numpy as np
 
+from libc.string cimport memset
+
 cimport numpy as cnp
 
 from fasttape._core.body cimport program_of
 from fasttape._core.calls cimport emit_call, input_like
-from fasttape._core.frozen cimport splice
+from fasttape._core.frozen cimport find_varying, freeze, splice
 from fasttape._core.program cimport Program
 from fasttape._core.pull cimport cotangent, give
 from fasttape._core.push cimport push, push_begin
@@ -26,6 +28,8 @@ from fasttape._core.sweep cimport Sweep, fit, lift_shape
 from fasttape._core.trace cimport begin_pull, current, enter_own, leave, run_pull
 
 cnp.import_array()
+
+cdef int64_t last_tag = 0            # of the data of reversals, each its own
 
 
 # ---- what depends on what
@@ -170,7 +174,7 @@ cdef Scan pushed_scan(Scan f, tuple constants, tuple carry, tuple xs, tuple ys, 
                     node = fill(tape, 0.0, tape.t.entry[<int32_t>results[first + k]].dtype, 0)
                 out.append(fit(tape, lanes, node, shape_of(tape, results[first + k])))
         f.derived[key] = new_scan(program_of(tape, f"pushforward of {f.body.name}", n_input, out), c + len(constants),
-                                  f.n_carry + len(carry), f.n_x + len(xs), f.length, f"pushforward of {f.name}")
+                                  f.n_carry + len(carry), f.n_x + len(xs), f.length, f"pushforward of {f.name}", f.schedule, f.folder)
     finally:
         leave(tape, outer)
     return f.derived[key]
@@ -220,6 +224,75 @@ cdef int push_through(Scan f, Tape tape, Sweep *s, int32_t i) except -1:
     return 0
 
 
+# ---- what a step leaves for its reversal
+
+cdef list data_of(Tape tape, Scan f, int64_t end, list outputs):
+    """What the pull, the entries from `end` on, reads of the primal: nodes, those of the carry included."""
+    cdef cnp.ndarray array = np.zeros(tape.t.n, np.uint8), marks = np.zeros(tape.t.n, np.uint8)
+    cdef uint8_t *wanted = <uint8_t *>cnp.PyArray_DATA(array)
+    cdef uint8_t *varies = <uint8_t *>cnp.PyArray_DATA(marks)
+    cdef int64_t i, k, c = f.n_constant, x = f.n_constant + f.n_carry
+    cdef int32_t node
+    cdef Reads o
+    cdef set out = set()
+    memset(varies, 1, f.n_input)
+    find_varying(tape, varies)
+    for node in outputs:
+        wanted[root_of(tape, node)] = True
+        if root_of(tape, node) < end:
+            out.add(root_of(tape, node))
+    for i in range(tape.t.n - 1, end - 1, -1):
+        if not wanted[i]:
+            continue
+        wanted[group_of(tape, <int32_t>i)] = True
+        o = reads_of(tape, tape.t.entry + i)
+        for k in range(o.n):
+            node = o.at[k * o.step]
+            if node < 0 or is_store(tape, node):
+                continue
+            node = root_of(tape, node)
+            wanted[node] = True
+            if node < end:
+                out.add(node)
+    return [node for node in sorted(out) if varies[node] and (node >= f.n_input or c <= node < x)]
+
+
+cdef Program frozen_program(Tape tape, str name, list inputs, list outputs):
+    """The program of these outputs, of these nodes."""
+    cdef cnp.ndarray at = np.array(inputs + outputs, np.int32)
+    cdef int32_t *nodes = <int32_t *>cnp.PyArray_DATA(at)
+    cdef int64_t n = len(inputs), m = len(outputs), k
+    cdef Tape frozen = freeze(tape, nodes, n, nodes + n, m)
+    return program_of(frozen, name, n, [nodes[n + k] for k in range(m)])
+
+
+cdef int set_data(Reversal r, Tape tape, int64_t end, int64_t n_input, list results, list outputs) except -1:
+    """The programs of a reversal: `tape` holds a step and its pull, whose first nodes are the loop's and the seeds."""
+    cdef Scan f = r.loop
+    cdef Data d = Data.__new__(Data)
+    cdef int64_t c = f.n_constant, x = f.n_constant + f.n_carry, k
+    cdef list nodes, inputs, seeds = list(range(f.n_input, n_input)), steps = list(range(f.n_input))
+    global last_tag
+    last_tag += 1
+    d.tag = last_tag
+    d.light = f.schedule is None
+    r.data = d
+    name = f"pullback of {f.body.name}"
+    if d.light:
+        r.ports = f.inputs()
+        r.back = program_of(tape, name, n_input, outputs)
+        return 0
+    nodes = data_of(tape, f, end, outputs)
+    d.layout = Layout([(tape.t.entry[<int32_t>k].dtype, shape_tuple(tape, tape.t.entry[<int32_t>k].shape)) for k in nodes])
+    d.keep_slices = frozen_program(tape, f.body.name, steps, results + nodes)
+    d.keep = d.keep_slices if f.n_y == 0 else frozen_program(tape, f.body.name, steps, results[:f.n_carry] + nodes)
+    inputs = list(range(c)) + nodes + list(range(x, f.n_input)) + seeds
+    steps = f.inputs()
+    r.ports = steps[:c] + [record_port(FT_P_DATA, d.layout, k) for k in range(<int64_t>len(nodes))] + steps[x:]
+    r.back = frozen_program(tape, name, inputs, outputs)
+    return 0
+
+
 # ---- the reversal of a loop
 
 cdef Reversal reversal_of(Scan f, tuple moving, tuple ys, int64_t lanes):
@@ -232,7 +305,9 @@ cdef Reversal reversal_of(Scan f, tuple moving, tuple ys, int64_t lanes):
     cdef list inputs, carry, sums, stacks, results, of, parts
     key = "pull", moving, ys, lanes
     if key in f.derived:
-        return f.derived[key]
+        r = f.derived[key]
+        f.data = r.data
+        return r
     outer = current()
     old = f.body.record.tape()
     r = Reversal.__new__(Reversal)
@@ -264,7 +339,7 @@ cdef Reversal reversal_of(Scan f, tuple moving, tuple ys, int64_t lanes):
         for k, node in zip(r.carry, carry):
             give(tape, &s, results[k], node)
         run_pull(tape, &s)
-        r.back = program_of(tape, f"pullback of {f.body.name}", n_input, [cotangent(tape, &s, node) for node in of])
+        set_data(r, tape, s.end, n_input, results, [cotangent(tape, &s, node) for node in of])
     finally:
         leave(tape, outer)
     parts = r.back.results()
@@ -274,7 +349,9 @@ cdef Reversal reversal_of(Scan f, tuple moving, tuple ys, int64_t lanes):
     r.n_input = f.n_input + 1 + n + len(ys)
     r.n_output = len(r.outcome)
     r.idle = []
+    r.coded = {}
     f.derived[key] = r
+    f.data = r.data
     return r
 
 
@@ -523,7 +600,10 @@ cdef int pull_reversed(Reversal r, Tape tape, Sweep *s, int32_t i) except -1:
     return 0
 
 
-pull_scan = pull_through
-push_scan = push_through
-pull_reversal = pull_reversed
-push_reversal = push_reversed
+def install():
+    """Let sweeps go through loops."""
+    global pull_scan, push_scan, pull_reversal, push_reversal
+    pull_scan = pull_through
+    push_scan = push_through
+    pull_reversal = pull_reversed
+    push_reversal = push_reversed

@@ -10,7 +10,9 @@ from fasttape._core.tracer cimport Tracer, after_record, innermost, node_of, ope
 
 import numpy as np
 
-from fasttape._core import scan_sweeps as _           # sets the rules
+from fasttape._core import scan_sweeps
+
+scan_sweeps.install()
 
 
 cdef Tape tape_for(list leaves):
@@ -42,7 +44,7 @@ cdef tuple type_of(Tape tape, int32_t node, bint weak):
     return e.dtype & 1, shape_tuple(tape, e.shape), FT_WEAK if weak else 0
 
 
-def scan(step, carry, xs, length, who):
+def scan(step, carry, xs, length, schedule, folder, who):
     """What `fasttape.scan` does, its arguments being checked."""
     cdef Form carry_form = form_of(carry, f"{who}: the carry"), xs_form = form_of(xs, f"{who}: xs")
     cdef list carry_leaves = [], xs_leaves = [], made = [], arguments, kinds = [], nodes
@@ -83,7 +85,7 @@ def scan(step, carry, xs, length, who):
             return out
 
         body = trace_body(tape, run, arguments, who)
-        loop = new_scan(body.program, len(body.constants), n, m, length, who)
+        loop = new_scan(body.program, len(body.constants), n, m, length, who, schedule, folder)
         first = emit_call(tape, loop, body.constants + carry_nodes + xs_nodes)
         y_form = result[0]
         nodes = [first + k for k in range(loop.n_output - 1)]

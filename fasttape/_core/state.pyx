@@ -10,13 +10,10 @@ from fasttape._core.buffers cimport Plan
 from fasttape._core.copies cimport copy_tape
 from fasttape._core.fuse cimport finish_codes, own_codes
 from fasttape._core.needs cimport mark_needs
-from fasttape._core.plan cimport build
+from fasttape._core.plan cimport abandon_calls, build, go_on
 from fasttape._core.record cimport *
 
 cnp.import_array()
-
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
 
 cdef enum:
     SMALL = 1 << 14                 # element-ops below which releasing the GIL costs more than it gives
@@ -24,6 +21,14 @@ cdef enum:
 
 cdef class State(Call):
     """A plan of a tape, and the numbers of one run."""
+
+    cdef int complain(self) except -1:
+        for _, call in self.tape.calls:
+            (<Call>call).complain()
+        return 0
+
+    cdef int abandon(self) except -1:
+        return abandon_calls(self.tape)
 
     def __dealloc__(self):
         drop(<void **>&self.field, &self.cap_field, sizeof(ft_field))
@@ -91,11 +96,12 @@ cdef int run_state(State s) except -1:
     run.next = run.entry = run.block = 0
     if s.work < SMALL:
         more = machine.run(&s.tape.t, &library, run)
-    while more:
-        with nogil:
-            more = machine.run(&s.tape.t, &library, run)
-        if more:
-            PyErr_CheckSignals()
+    if more:
+        try:
+            go_on(s.tape, run, more)
+        except BaseException:
+            s.abandon()
+            raise
     return 0
 
 
