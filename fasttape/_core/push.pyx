@@ -131,11 +131,24 @@ cdef int32_t push_structural(Tape tape, Sweep *s, int32_t i, ft_entry *e) except
     return structural(tape, OP_update, shape, ta, tb, g)
 
 
+cdef bint notes_origins(Tape tape, Sweep *s, int64_t begin, int64_t end) noexcept nogil:
+    """Not where the tape forgets its past anyway, nor for stacked tangents of a function of numbers: they would be in
+    the way of the loops that its numbers are rolled into, which hold little."""
+    cdef int64_t i, arrays = 0, numbers = 0
+    if tape.forgets or s.lanes == 0:
+        return not tape.forgets
+    for i in range(begin, end):
+        if tape.t.entry[i].flags & FT_ACTIVE:
+            arrays += tape.t.entry[i].shape != 0
+            numbers += tape.t.entry[i].shape == 0
+    return arrays >= numbers
+
+
 cdef int note_origin(Tape tape, Sweep *s, int64_t before, int64_t i, int64_t end) except -1 nogil:
     """What was appended from `before` on, pushing through entry i, may stand behind it (interleave.pyx). Stacked
     tangents have another shape than their primals: in turns with them, each would break the other's runs."""
     cdef int64_t k, origin = i if s.lanes == 0 else min(i | (PIECE - 1), end - 1)
-    if tape.forgets or before == tape.t.n:
+    if before == tape.t.n:
         return 0
     resize(<void **>&tape.origin, &tape.cap_origin, tape.t.n, sizeof(int32_t))
     for k in range(min(tape.n_origin, before), tape.t.n):
@@ -149,6 +162,7 @@ cdef int push(Tape tape, Sweep *s, int64_t begin, int64_t end) except -1 nogil:
     cdef int64_t i, before
     cdef int32_t t
     cdef ft_entry e
+    cdef bint noting = notes_origins(tape, s, begin, end)
     for i in range(begin, end):
         e = tape.t.entry[i]
         before = tape.t.n
@@ -160,7 +174,8 @@ cdef int push(Tape tape, Sweep *s, int64_t begin, int64_t end) except -1 nogil:
             if e.a == 0:
                 with gil:
                     (<Swept>tape.programs[tape.t.args[e.aux]]).push(tape, s, <int32_t>i)
-                note_origin(tape, s, before, i, end)
+                if noting:
+                    note_origin(tape, s, before, i, end)
             continue
         if e.op < FT_N_MAP:
             t = push_elementwise(tape, s, <int32_t>i, &e)
@@ -169,5 +184,6 @@ cdef int push(Tape tape, Sweep *s, int64_t begin, int64_t end) except -1 nogil:
         if t >= 0 and (tape.t.entry[t].dtype ^ e.dtype) & 1:
             t = cast(tape, t, e.dtype)
         tape.tangent[i] = t
-        note_origin(tape, s, before, i, end)
+        if noting:
+            note_origin(tape, s, before, i, end)
     return 0
