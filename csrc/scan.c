@@ -88,6 +88,44 @@ static int advance(ft_store *e, const ft_scan *s, runner *r, int64_t start, int6
     return 0;
 }
 
+/* Steps of a loop whose end shows itself. It keeps the states of all, or the data of the last, since any may be it. */
+static int advance_open(ft_store *e, const ft_scan *s, runner *r, int64_t start, int64_t stop, int all) {
+    int last = !all && s->scheduled;
+    const ft_body *b = last ? &s->keep : &s->step;
+    int64_t size = all ? e->state_size : e->data_size;
+    for (; start + e->k < stop; e->k++) {
+        if (!e->inside) {
+            if (*(const double *)(e->now + e->go) == 0) break;
+            if (r->work <= 0) return 1;
+            int64_t want = (all ? e->k + 1 : last) * size;
+            if (want > e->cap_work && grow(&e->work, &e->cap_work, want < 2 * e->cap_work ? 2 * e->cap_work : want))
+                return fail(e, FT_E_MEMORY, start + e->k);
+            if (all) memcpy(e->work + e->k * size, e->now, (size_t)size);
+        }
+        char *from[FT_RECORDS] = {e->now}, *to[FT_RECORDS] = {other_state(e), NULL, e->work};
+        if (b->steps.loop) run_steps(&b->steps, r->vm, r->place, e->work, start + e->k, 1, e->now);
+        else {
+            int more = run_body(b, r->vm, r->library, r->place, from, to, start + e->k, &e->inside);
+            if (more) return more;
+            e->now = to[0];
+        }
+        r->work -= b->work + 16;
+    }
+    e->at = start + e->k;
+    e->steps += e->k;
+    if (e->k > 0 && s->scheduled) {
+        e->n_work = all ? e->k : 1;
+        e->from = all ? start : e->at - 1;
+    }
+    e->open = e->at == stop;
+    if (!e->open) {
+        e->length = e->at;
+        e->next = e->n_row = 0;
+        if (s->scheduled && e->feed(e, FT_ENDED)) return fail(e, FT_E_FEED, e->at);
+    }
+    return 0;
+}
+
 static int reverse(ft_store *e, ft_scan *s, runner *r, int64_t start, int64_t stop) {
     const ft_body *b = &s->back;
     if (b->steps.loop) {
@@ -173,7 +211,7 @@ static int follow(ft_store *e, ft_scan *s, runner *r) {
     for (;;) {
         if (e->next == e->n_row) {
             e->next = e->n_row = 0;
-            if (e->feed(e, 0)) return fail(e, FT_E_FEED, e->at);
+            if (e->feed(e, FT_GO_ON)) return fail(e, FT_E_FEED, e->at);
             if (e->n_row == 0) return e->back_to == 0 ? 0 : fail(e, FT_E_ROW, e->at);
         }
         const int64_t *row = e->row + FT_ROW * e->next;
@@ -182,6 +220,15 @@ static int follow(ft_store *e, ft_scan *s, runner *r) {
         int more = 0, keep = (flags & FT_KEEP) != 0;
         switch (row[0]) {
         case FT_ADVANCE:
+            if (e->open) {
+                more = advance_open(e, s, r, start, stop, keep);
+                if (more) return more;
+                if (!e->open) {         /* other rows have come */
+                    e->k = 0;
+                    continue;
+                }
+                break;
+            }
             if (keep && e->n_work == 0) e->from = start;
             more = keep && e->light ? advance_light(e, s, r, start, stop) : advance(e, s, r, start, stop, keep);
             if (more) return more;
@@ -219,16 +266,18 @@ static int begin(ft_store *e, const ft_scan *s, runner *r) {
     e->back_to = -1;
     e->error = 0;
     load_records(s, r->place, FT_P_STATE, e->now);
-    return e->feed(e, 1) ? fail(e, FT_E_FEED, 0) : 0;
+    e->open = e->go >= 0;
+    if (e->open) e->length = INT64_MAX;
+    return e->feed(e, FT_RESTART) ? fail(e, FT_E_FEED, 0) : 0;
 }
 
 /* ---- the drivers */
 
 /* Where nobody wants the store, the steps are all that there is to be run. */
 static int run_all(ft_store *e, ft_scan *s, runner *r) {
-    int more = advance(e, s, r, 0, e->length, 0);
+    int more = e->open ? advance_open(e, s, r, 0, INT64_MAX, 0) : advance(e, s, r, 0, e->length, 0);
     if (more) return more;
-    e->steps = e->length;
+    e->steps = e->at = e->length;
     e->k = 0;
     return 0;
 }
@@ -238,13 +287,16 @@ int ft_scan_forward(ft_call *c, const ft_vm *vm, const ft_library *library, cons
     ft_store *e = &s->store, **wanted = (ft_store **)place_at(place, s->place_of_store);
     runner r = {vm, library, place, LIMIT};
     if (!begun) {
+        s->scheduled = wanted != NULL;
         lay_fixed(&s->step, place);
         if (wanted && s->keep.call) lay_fixed(&s->keep, place);
         if (wanted) *wanted = NULL;
         if (wanted && begin(e, s, &r)) return -1;
         if (!wanted) {
             e->now = e->state[0];
-            e->k = e->inside = e->turned = 0;
+            e->k = e->inside = e->turned = e->error = 0;
+            e->steps = e->n_work = 0;
+            e->open = e->go >= 0;
             load_records(s, place, FT_P_STATE, e->now);
         }
     }
@@ -262,6 +314,7 @@ int ft_scan_reverse(ft_call *c, const ft_vm *vm, const ft_library *library, cons
         ft_store **given = (ft_store **)place_at(place, s->place_of_store);
         s->used = given && *given && (*given)->turned && (*given)->tag == s->store.tag ? *given : &s->store;
         s->phase = s->used != &s->store;
+        s->scheduled = 1;
         lay_fixed(&s->back, place);
         lay_fixed(&s->step, place);
         if (s->keep.call) lay_fixed(&s->keep, place);

@@ -38,6 +38,7 @@ typedef struct {
 enum { FT_ADVANCE, FT_SNAPSHOT, FT_RESTORE, FT_TURN, FT_REVERSE, FT_ROW = 6 };
 enum { FT_KEEP = 1, FT_DISK = 2, FT_DATA = 4, FT_FREE = 8 };
 
+enum { FT_GO_ON, FT_RESTART, FT_ENDED };            /* what is asked of `feed`; ended: an open loop is */
 enum { FT_E_NONE, FT_E_MEMORY, FT_E_FEED, FT_E_ROW, FT_E_WRITE, FT_E_READ, FT_E_DAMAGED };
 
 typedef struct {
@@ -48,7 +49,9 @@ typedef struct {
 
 /* A run of a schedule: what a loop begins and its reversal ends. */
 typedef struct ft_store {
-    int64_t length, state_size, data_size;
+    int64_t length;             /* of an open loop: as it turned out */
+    int64_t state_size, data_size;
+    int64_t go;                 /* of an open loop: where in the state the number is that ends it by being 0; -1: none */
     int light;                  /* the data of a step is the state before it */
     char *state[2], *now;       /* the current state lies in one of two records, the next goes to the other */
     int64_t at;                 /* its number */
@@ -59,11 +62,12 @@ typedef struct ft_store {
     const char *folder;         /* of files, ends in a separator */
     const int64_t *row;
     int64_t n_row, next;
-    int (*feed)(struct ft_store *, int restart);    /* sets row and n_row, none at the end; not 0: it failed */
+    int (*feed)(struct ft_store *, int what);       /* sets row and n_row, none at the end; not 0: it failed */
     void *feeder;
     int64_t tag;                /* whose data this is */
     int64_t back_to;            /* steps from here on have been reversed */
     int64_t k;                  /* steps of the row that are done */
+    int open;                   /* the end of the loop is not known yet */
     int turned, inside;         /* turned: the forward sweep is over, and nothing is reversed yet */
     int64_t steps;              /* forward steps that were run */
     int error, os_error;
@@ -79,7 +83,7 @@ typedef struct {
     ft_store store;             /* of a loop; of a reversal: its own, if it is given none */
     char *sweep[2], *behind;    /* two records, which take turns */
     ft_store *used;             /* while a reversal runs */
-    int phase;
+    int phase, scheduled;       /* scheduled: a store is wanted */
 } ft_scan;
 
 int ft_scan_forward(ft_call *, const ft_vm *, const ft_library *, const ft_step *place, int begun);

@@ -146,8 +146,8 @@ def _refuse(name, **given):
 def where(condition, x=None, y=None):
     if x is None and y is None:
         return np.where(value(condition))
-    if not is_traced(x) and not is_traced(y):
-        return np.where(value(condition), x, y)
+    if not is_traced(x) and not is_traced(y) and np.result_type(x, y) not in (np.float64, np.float32):
+        return np.where(value(condition), x, y)         # whole numbers and truth values stay such
     return apply("where", condition, x, y)
 
 

@@ -1,7 +1,139 @@
-"""Loops whose body is traced once: `scan`, `fori_loop`."""
+"""Loops whose body is traced once: `scan`, `fori_loop`, `while_loop`.
+
+A loop is one entry of its trace, however many steps it has, and running it costs no Python. Its reverse needs the carry
+that came into each step: a `schedule` (see `fasttape.schedules`) says which of them are kept, and the others are
+computed again. Whatever it says, the derivatives are the same, bit for bit.
+
+The body may use values of the trace around it, which are differentiated too. It may not look at what differs from step
+to step: ``if``, ``float`` and printing of such values are errors. Loops nest, and derivatives of any order go through
+them.
+"""
+import operator
+
 import numpy as np
 
 from fasttape._core import scanning as _scanning
+from fasttape._core.tracer import is_traced
+
+
+def scan(step, carry, xs=None, length=None, *, schedule=None, folder=None):
+    """Run ``carry, y = step(carry, x)`` for each x of `xs` in turn; return the last carry and the stacked ys.
+
+    Parameters
+    ----------
+    step : callable
+        Takes the carry and the slice ``x = xs[t]``; returns the next carry, of the same tree, shapes and dtypes, and y,
+        a tree of numbers and arrays or None.
+    carry : float, array, or a tree of them
+        What the first step takes.
+    xs : array, or a tree of arrays, optional
+        Arrays whose first axis is that of the steps. Without it, step takes None.
+    length : int, optional
+        The number of steps, at least 1. It may be left out where `xs` says it.
+    schedule : schedule, optional
+        Which states are kept for the reverse: see `fasttape.schedules`. All of them by default.
+    folder : path, optional
+        Where a schedule that uses the disk makes its temporary folder; by default where the system has such files.
+
+    Returns
+    -------
+    carry
+        As the last step returned it.
+    ys
+        What the steps returned, each leaf stacked along a new first axis.
+
+    Raises
+    ------
+    TypeError
+        If the step returns a carry of another tree, shape or dtype, or looks at a value that differs from step to step.
+    ValueError
+        If the length is not positive, or the arrays of `xs` do not agree on it.
+
+    Examples
+    --------
+    >>> scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
+    (np.float64(6.0), array([0., 2., 9.]))
+    """
+    _callable(step, "scan: the step")
+    length = _length(xs, length)
+    _schedule(schedule, "scan", "blocks", "slots")
+    return _scanning.scan(step, carry, xs, length, schedule, folder, "scan")
+
+
+def fori_loop(lower, upper, body, carry, *, schedule=None, folder=None):
+    """Run ``carry = body(i, carry)`` for i from `lower` to ``upper - 1``; return the last carry.
+
+    Parameters
+    ----------
+    lower, upper : int
+        The loop runs ``upper - lower`` times; where that is not positive, the carry is returned as it is.
+    body : callable
+        Takes i, a traced float, and the carry; returns the next carry, of the same tree, shapes and dtypes.
+    carry, schedule, folder
+        As in `scan`.
+
+    Examples
+    --------
+    >>> fori_loop(1, 6, lambda i, product: product * i, 1.0)
+    np.float64(120.0)
+    """
+    _callable(body, "fori_loop: the body")
+    lower, upper = (_whole(bound, "fori_loop: a bound of the loop") for bound in (lower, upper))
+    _schedule(schedule, "fori_loop", "blocks", "slots")
+    if upper <= lower:
+        return carry
+    return _scanning.fori_loop(lower, upper, body, carry, schedule, folder, "fori_loop")
+
+
+def while_loop(condition, body, carry, *, schedule=None):
+    """Run ``carry = body(carry)`` while ``condition(carry)`` holds; return the last carry.
+
+    Parameters
+    ----------
+    condition : callable
+        Takes the carry; returns a truth value.
+    body : callable
+        Takes the carry; returns the next, of the same tree, shapes and dtypes.
+    carry : float, array, or a tree of them
+        What the first step takes.
+    schedule : schedule, optional
+        Which states are kept for the reverse. The number of steps is not known before they have been run, so it must be
+        one that can do without: `fasttape.schedules.Online`. All states are kept by default.
+
+    Notes
+    -----
+    The number of steps is that of the values, and taken for constant by the derivative.
+
+    Examples
+    --------
+    >>> while_loop(lambda x: x < 100.0, lambda x: x * 3.0, 1.0)
+    np.float64(243.0)
+    """
+    _callable(condition, "while_loop: the condition")
+    _callable(body, "while_loop: the body")
+    _schedule(schedule, "while_loop", "forward", "backward")
+    return _scanning.while_loop(condition, body, carry, schedule, None, "while_loop")
+
+
+def _callable(f, what):
+    if not callable(f):
+        raise TypeError(f"{what} must be a function, got {type(f).__name__}")
+
+
+def _whole(number, what):
+    try:
+        if isinstance(number, (bool, np.bool_)):
+            raise TypeError
+        return operator.index(number)
+    except TypeError:
+        raise TypeError(f"{what} must be a whole number, got {number!r}") from None
+
+
+def _schedule(schedule, who, *methods):
+    if schedule is not None and not all(callable(getattr(schedule, method, None)) for method in methods):
+        what = "a schedule for a loop of unknown length, such as schedules.Online(snapshots)" if "forward" in methods \
+            else "a schedule, such as schedules.Revolve(snapshots)"
+        raise TypeError(f"{who}: schedule must be {what}, got {schedule!r}")
 
 
 def _leaves(tree):
@@ -9,12 +141,27 @@ def _leaves(tree):
         return [leaf for part in tree for leaf in _leaves(part)]
     if isinstance(tree, dict):
         return [leaf for part in tree.values() for leaf in _leaves(part)]
-    return [tree]
+    return [] if tree is None else [tree]
 
 
-def scan(step, carry, xs=None, length=None, *, schedule=None, folder=None):
-    """Run ``carry, y = step(carry, x)`` for every x of `xs`, handing the carry on; return the last carry and all ys."""
-    lengths = {np.shape(leaf)[0] for leaf in _leaves(xs) if leaf is not None}
-    if length is None:
-        length, = lengths
-    return _scanning.scan(step, carry, xs, length, schedule, folder, "scan")
+def _length(xs, length):
+    extents = set()
+    for leaf in _leaves(xs):
+        if not is_traced(leaf) and not isinstance(leaf, np.ndarray):
+            raise TypeError(f"scan: xs must be arrays, whose first axis is that of the steps, got {type(leaf).__name__}")
+        if not leaf.ndim:
+            raise ValueError("scan: xs holds a number; each of its arrays needs a first axis, that of the steps")
+        extents.add(leaf.shape[0])
+    if len(extents) > 1:
+        raise ValueError(f"scan: the first axes of xs must have one extent, got {sorted(extents)}")
+    if length is not None:
+        length = _whole(length, "scan: the length")
+        if extents and extents != {length}:
+            raise ValueError(f"scan: the length is {length}, but the first axis of xs has extent {extents.pop()}")
+    elif not extents:
+        raise ValueError("scan: give xs or length, so that the number of steps is known")
+    else:
+        length = extents.pop()
+    if length < 1:
+        raise ValueError(f"scan: the number of steps must be positive, got {length}")
+    return length

@@ -8,8 +8,12 @@ cdef extern from "scan.h" nogil:
         FT_ADVANCE, FT_SNAPSHOT, FT_RESTORE, FT_TURN, FT_REVERSE, FT_ROW
         FT_KEEP, FT_DISK, FT_DATA, FT_FREE
         FT_E_NONE, FT_E_MEMORY, FT_E_FEED, FT_E_ROW, FT_E_WRITE, FT_E_READ, FT_E_DAMAGED
+        FT_GO_ON, FT_RESTART, FT_ENDED
+    ctypedef struct ft_slot:
+        int64_t step
+        int holds
     ctypedef struct ft_store:
-        int64_t length, state_size, data_size
+        int64_t length, state_size, data_size, go
         int light
         char *state[2]
         const char *folder
@@ -17,7 +21,9 @@ cdef extern from "scan.h" nogil:
         int64_t n_row, next
         int (*feed)(ft_store *, int) noexcept nogil
         void *feeder
+        ft_slot *slot[2]
         int64_t tag, at, steps, n_slot[2]
+        int open
         int error, os_error
         int64_t error_step
 
@@ -30,6 +36,7 @@ cdef class Feed:
     cdef object failure
 
     cdef int begin(self, ft_store *e) except -1
+    cdef int end(self, ft_store *e) except -1
     cdef int go_on(self, ft_store *e) except -1
     cdef int complain(self, ft_store *e) except -1
     cdef int clean(self, ft_store *e) except -1
@@ -37,4 +44,4 @@ cdef class Feed:
 # The drivers of csrc/scan.c, by pointers, since a C function of another extension module cannot be imported.
 cdef ft_drive scan_forward, scan_reverse
 cdef void drop_store(ft_store *e) noexcept
-cdef int feed_rows(ft_store *e, int restart) noexcept nogil
+cdef int feed_rows(ft_store *e, int what) noexcept nogil

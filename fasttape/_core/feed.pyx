@@ -31,14 +31,23 @@ cdef class Feed:
         self.clean(e)
         self.failure = None
         if self.schedule is None:
-            self.rows = iter([np.array([[FT_ADVANCE, 0, e.length, 0, FT_KEEP, 0], [FT_TURN, 0, 0, 0, 0, 0],
-                                        [FT_REVERSE, 0, e.length, 0, 0, 0]], np.int64)])
+            self.rows = iter([np.array([[FT_ADVANCE, 0, e.length, 0, FT_KEEP, 0], *([] if e.open else all_back(e.length))], np.int64)])
             return 0
-        self.rows = iter(self.schedule.blocks(e.length))
-        if self.schedule.slots(e.length)[1]:
+        self.rows = iter(self.schedule.forward() if e.open else self.schedule.blocks(e.length))
+        if not e.open and self.schedule.slots(e.length)[1]:
             self.folder = tempfile.mkdtemp(prefix="fasttape-", dir=self.directory)
             self.path = os.fsencode(os.path.join(self.folder, ""))
             e.folder = self.path
+        return 0
+
+    cdef int end(self, ft_store *e) except -1:
+        """An open loop has ended: what follows is its reversal."""
+        cdef int64_t k
+        if self.schedule is None or e.length == 0:
+            self.rows = iter([np.array(all_back(e.length), np.int64)])
+        else:
+            held = {k: e.slot[0][k].step for k in range(e.n_slot[0]) if e.slot[0][k].holds}
+            self.rows = iter(self.schedule.backward(e.length, held))
         return 0
 
     cdef int go_on(self, ft_store *e) except -1:
@@ -92,15 +101,19 @@ cdef class Feed:
         return 0
 
 
+cdef list all_back(int64_t length):
+    return [[FT_TURN, 0, 0, 0, 0, 0]] + ([[FT_REVERSE, 0, length, 0, 0, 0]] if length else [])
+
+
 cdef void drop_store(ft_store *e) noexcept:
     ft_store_drop(e)
 
 
-cdef int feed_rows(ft_store *e, int restart) noexcept nogil:
+cdef int feed_rows(ft_store *e, int what) noexcept nogil:
     with gil:
         feed = <Feed>e.feeder
         try:
-            feed.begin(e) if restart else feed.go_on(e)
+            feed.begin(e) if what == FT_RESTART else feed.end(e) if what == FT_ENDED else feed.go_on(e)
         except BaseException as error:
             feed.failure = error
             return 1

@@ -59,6 +59,7 @@ cdef class Data:
 cdef class Scan(Swept):
     cdef Program body               # of constants, carry, slices; returns carry, slices
     cdef int64_t n_constant, n_carry, n_x, n_y, length
+    cdef int64_t go                 # which of the carry ends an open loop, whose length is unknown; -1: none does
     cdef object schedule            # None: all states are stored
     cdef object folder              # where files go, None: the system's place for them
     cdef Layout state
@@ -95,4 +96,5 @@ cdef list parts_of(Program p, int64_t first, int64_t n)
 cdef tuple stacked(int64_t length, part)
 cdef tuple record_port(int kind, Layout layout, int64_t k)
 cdef tuple slice_port(int64_t place, part)
-cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_x, int64_t length, str name, schedule, folder)
+cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_x, int64_t length, int64_t go, str name, schedule,
+                   folder)

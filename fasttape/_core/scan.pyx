@@ -23,6 +23,7 @@ cnp.import_array()
 
 cdef enum:
     LINE = 64                       # arrays in records begin at a cache line
+    UNKNOWN = 1000                  # steps of an open loop, where a number is wanted
 
 
 cdef class ScanCall(Call):
@@ -198,6 +199,7 @@ cdef ScanCall new_call(Scan loop, Data data):
     call.feed = Feed.__new__(Feed)
     call.feed.schedule, call.feed.directory, call.feed.name = loop.schedule, loop.folder, loop.name
     e.length = loop.length
+    e.go = -1 if loop.go < 0 else loop.state.at[loop.go]
     e.state_size = loop.state.size
     e.light = data is None or data.light
     e.data_size = loop.state.size if data is None or data.light else data.layout.size
@@ -293,7 +295,7 @@ cdef class Scan(Swept):
         call.c.drive = scan_forward
         call.c.self = s
         call.c.n_input, call.c.n_output = self.n_input, self.n_output
-        call.work = self.length * (s.step.work + 16)
+        call.work = loop_work(self, s.step.work)
         return call
 
     cdef int end(self, Call call) except -1:
@@ -301,19 +303,23 @@ cdef class Scan(Swept):
         return 0
 
 
+cdef int64_t loop_work(Scan loop, int64_t step) noexcept:
+    return (loop.length if loop.go < 0 else UNKNOWN) * (step + 16)
+
+
 cdef list data_ports(Data data):
     cdef int64_t k
     return [record_port(FT_P_DATA, data.layout, k) for k in range(<int64_t>len(data.layout.at))]
 
 
-cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_x, int64_t length, str name, schedule,
+cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_x, int64_t length, int64_t go, str name, schedule,
                    folder):
     cdef Scan scan = Scan.__new__(Scan)
     cdef list parts = body.results()
     scan.body = body
     scan.name = name
     scan.n_constant, scan.n_carry, scan.n_x, scan.n_y = n_constant, n_carry, n_x, body.n_output - n_carry
-    scan.length, scan.schedule, scan.folder = length, schedule, folder
+    scan.length, scan.go, scan.schedule, scan.folder = length, go, schedule, folder
     scan.n_input = n_constant + n_carry + n_x
     scan.n_output = body.n_output + 1
     scan.outcome = parts[:n_carry] + [stacked(length, part) for part in parts[n_carry:]] + [(FT_I64, ())]
@@ -380,7 +386,7 @@ cdef class Reversal(Swept):
         call.c.drive = scan_reverse
         call.c.self = s
         call.c.n_input, call.c.n_output = self.n_input, self.n_output
-        call.work = loop.length * (s.step.work + s.back.work + 32)
+        call.work = loop_work(loop, s.step.work + s.back.work)
         return call
 
     cdef int end(self, Call call) except -1:

@@ -174,7 +174,7 @@ cdef Scan pushed_scan(Scan f, tuple constants, tuple carry, tuple xs, tuple ys, 
                     node = fill(tape, 0.0, tape.t.entry[<int32_t>results[first + k]].dtype, 0)
                 out.append(fit(tape, lanes, node, shape_of(tape, results[first + k])))
         f.derived[key] = new_scan(program_of(tape, f"pushforward of {f.body.name}", n_input, out), c + len(constants),
-                                  f.n_carry + len(carry), f.n_x + len(xs), f.length, f"pushforward of {f.name}", f.schedule, f.folder)
+                                  f.n_carry + len(carry), f.n_x + len(xs), f.length, f.go, f"pushforward of {f.name}", f.schedule, f.folder)
     finally:
         leave(tape, outer)
     return f.derived[key]
