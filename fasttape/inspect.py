@@ -61,7 +61,8 @@ class MemoryProfile(NamedTuple):
 
     def __repr__(self):
         where = f" at {self.instruction[self.bytes.argmax()]}" if self.peak else ""
-        return (f"<memory of {len(self.bytes)} instructions: peak {size_text(self.peak)}{where}; "
+        count = self.instruction[-1] + 1 if len(self.instruction) else 0
+        return (f"<memory of {count} instructions: peak {size_text(self.peak)}{where}; "
                 f"arguments {size_text(self.argument_bytes)}, results {size_text(self.result_bytes)}>")
 
 

@@ -79,7 +79,7 @@ def _draw(axes, title, profile, unit):
     """One filled curve with its peak written in the title."""
     width = -(-len(profile.bytes) // _POINTS) or 1
     starts = np.arange(0, len(profile.bytes), width)
-    edges = np.append(starts, len(profile.bytes))
+    edges = np.append(profile.instruction[starts], profile.instruction[-1:] + 1)
     highest = np.maximum.reduceat(profile.bytes, starts) / unit if starts.size else np.zeros(0)
     axes.stairs(highest, edges, fill=True, facecolor="tab:green")
     axes.set(title=f"{title}: peak {inspect.size_text(profile.peak)}", xlabel="instruction", xlim=(0, edges[-1] or 1))

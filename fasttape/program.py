@@ -219,9 +219,10 @@ class Program(_program.Program):
         -------
         MemoryProfile
             - ``instruction``: 0, 1, ... in the order in which they are run, those of a program that this one calls in
-              the place of the call;
+              the place of the call. A step of a `scan` is one point, at the first of its instructions, where all of
+              the step's are live; a loop of unknown length is one instruction, and what it keeps is not counted;
             - ``bytes``: of the buffers that hold, while it runs, a value that it or a later instruction reads: arrays
-              on their way, copies, workspace. ``peak`` is the largest;
+              on their way, copies, workspace, and what loops keep in memory for the way back. ``peak`` is the largest;
             - ``argument_bytes``, ``result_bytes``: of the arrays that are arguments and results. They lie in arrays of
               the caller's all the time, and so does what a result is added up from: they are not in ``bytes``, but for
               results that are views, which are copied at the end.
@@ -237,8 +238,7 @@ class Program(_program.Program):
         >>> p.grad(1).memory_profile().peak
         2400
         """
-        live, arguments, results = _profile.course(self)
-        return _inspect.MemoryProfile(np.arange(len(live)), live, arguments, results)
+        return _inspect.MemoryProfile(*_profile.course(self))
 
 
 def trace(f, *example, **named):

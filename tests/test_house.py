@@ -30,8 +30,8 @@ trace
 checkpoint forward program reverse
 jacobian keep listing
 body calls table
-compiled profile scan stats
-scan_sweeps
+compiled scan stats
+profile scan_sweeps
 scanning
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}

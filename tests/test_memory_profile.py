@@ -217,3 +217,59 @@ def test_plot_refuses(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install fasttape\[plot\]"):
         ft.plot_memory(three())
+
+
+# ---- loops
+
+class Periodic:
+    """Snapshots of every k-th state; a segment is run again, its states kept, before it is reversed."""
+
+    def __init__(self, k):
+        self.k = k
+
+    def slots(self, length):
+        return -(-length // self.k), 0
+
+    def blocks(self, length):
+        advance, snapshot, restore, turn, reverse, keep, free = 0, 1, 2, 3, 4, 1, 8
+        *cuts, last = range(0, length, self.k)
+        rows = []
+        for j, step in enumerate(cuts):
+            rows += [(snapshot, step, 0, j, 0, 0), (advance, step, step + self.k, 0, 0, 0)]
+        rows += [(advance, last, length, 0, keep, 0), (turn, 0, 0, 0, 0, 0), (reverse, last, length, 0, 0, 0)]
+        for j, step in reversed(list(enumerate(cuts))):
+            rows += [(restore, step, 0, j, free, 0), (advance, step, step + self.k, 0, keep, 0), (reverse, step, step + self.k, 0, 0, 0)]
+        yield np.array(rows, np.int64)
+
+
+def scanned(x, n, schedule=None):
+    return ft.scan(lambda c, _: (np.tanh(W @ c), None), x, length=n, schedule=schedule)[0] @ np.ones(SIZE)
+
+
+def test_loops_are_forward_flat_and_reverse_up_and_down():
+    p = ft.trace(lambda x: scanned(x, 100), X)
+    few = ft.trace(lambda x: scanned(x, 5), X)
+    assert p.memory_profile().peak == few.memory_profile().peak < 6 * ARRAY
+    assert p.jvp().memory_profile().peak == few.jvp().memory_profile().peak < 12 * ARRAY
+    live = p.grad().memory_profile().bytes / 448            # a state, from one cache line on to another
+    turn = int(live.argmax())
+    assert len(live) in range(200, 204) and abs(turn - 100) <= 1
+    np.testing.assert_allclose(np.diff(live[:100]), 1.0)
+    np.testing.assert_allclose(np.diff(live[turn:turn + 100]), -1.0)
+    assert 100 < live[turn] < 108 and live[-1] < 8
+
+
+def test_a_schedule_of_a_loop_makes_a_saw_of_what_it_keeps():
+    p = ft.trace(ft.grad(lambda x: scanned(x, 64, Periodic(8))), X)
+    m = p.memory_profile()
+    live = m.bytes / 448
+    tops = np.flatnonzero((live[1:-1] > live[:-2]) & (live[1:-1] > live[2:]))
+    assert len(tops) == 8 and 7 + 8 < live.max() < 8 + 8 + 8
+    np.testing.assert_allclose(np.diff(live[tops + 1]), -1.0)       # a snapshot less each time
+    assert len(m.instruction) == len(live) and np.all(np.diff(m.instruction) > 0)
+    np.testing.assert_array_equal(p(X), ft.grad(lambda x: scanned(x, 64))(X))
+
+
+def test_a_loop_of_unknown_length_is_one_instruction():
+    p = ft.trace(lambda x: ft.while_loop(lambda c: c.sum() > 1.0, lambda c: 0.5 * c, x).sum(), np.ones(SIZE))
+    assert len(p.grad().memory_profile().bytes) < 20
