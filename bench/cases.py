@@ -83,8 +83,8 @@ def logistic_regression():
     )
 
 
-def burgers(f):
-    u, steps = workloads.burgers_start(), 1000
+def burgers(f, steps=1000):
+    u = workloads.burgers_start()
     return Case(
         ft.value_and_grad(f),
         (u,),

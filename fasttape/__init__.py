@@ -3,13 +3,14 @@ from fasttape import numpy, special
 from fasttape._core.array import Array, Scalar
 from fasttape._core.program import GuardError
 from fasttape._core.tracer import TraceError, value
-from fasttape.inspect import Stats, peak_memory, table
+from fasttape.inspect import MemoryProfile, Stats, peak_memory, table
 from fasttape.loops import fori_loop, scan, while_loop
+from fasttape.plots import plot_memory
 from fasttape.program import Program, compile, trace
 from fasttape.special import stop_gradient
 from fasttape.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
-__all__ = ["Array", "GuardError", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile", "fori_loop",
-           "grad", "hessian", "hvp", "jacobian", "jvp", "numpy", "peak_memory", "scan", "special", "stop_gradient",
-           "table", "trace", "value", "value_and_grad", "vjp", "while_loop"]
+__all__ = ["Array", "GuardError", "MemoryProfile", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile",
+           "fori_loop", "grad", "hessian", "hvp", "jacobian", "jvp", "numpy", "peak_memory", "plot_memory", "scan",
+           "special", "stop_gradient", "table", "trace", "value", "value_and_grad", "vjp", "while_loop"]

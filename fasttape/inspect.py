@@ -1,6 +1,8 @@
 """Looking at traces: the table of values, tangents and cotangents, and the memory they take."""
 from typing import NamedTuple
 
+import numpy as np
+
 from fasttape._core import table as tables
 from fasttape._core import tape
 
@@ -42,6 +44,40 @@ class Stats(NamedTuple):
     constant_bytes: int
     guards: int
     states: int
+
+
+class MemoryProfile(NamedTuple):
+    """The memory of one run of a program, instruction by instruction. See `Program.memory_profile`."""
+
+    instruction: np.ndarray
+    bytes: np.ndarray
+    argument_bytes: int
+    result_bytes: int
+
+    @property
+    def peak(self):
+        """The most bytes that are live at once."""
+        return int(self.bytes.max(initial=0))
+
+    def __repr__(self):
+        where = f" at {self.instruction[self.bytes.argmax()]}" if self.peak else ""
+        count = self.instruction[-1] + 1 if len(self.instruction) else 0
+        return (f"<memory of {count} instructions: peak {size_text(self.peak)}{where}; "
+                f"arguments {size_text(self.argument_bytes)}, results {size_text(self.result_bytes)}>")
+
+
+def unit_of(size):
+    """(name, bytes) of the unit that suits a number of bytes, decimal as disks and RSS are told."""
+    for name, unit in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= unit:
+            return name, unit
+    return "B", 1.0
+
+
+def size_text(size):
+    """A number of bytes in words: ``1.64 MB``."""
+    name, unit = unit_of(size)
+    return f"{size / unit:.3g} {name}"
 
 
 def table(f, x):

@@ -2,6 +2,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import Self
 
 class Row(NamedTuple):
@@ -34,6 +36,16 @@ class Stats(NamedTuple):
     guards: int
     states: int
 
+class MemoryProfile(NamedTuple):
+    instruction: NDArray[np.int64]
+    bytes: NDArray[np.int64]
+    argument_bytes: int
+    result_bytes: int
+    @property
+    def peak(self) -> int: ...
+
+def unit_of(size: float) -> tuple[str, float]: ...
+def size_text(size: float) -> str: ...
 def table(f: Callable[[Any], Any], x: float) -> list[Row]: ...
 
 class peak_memory:

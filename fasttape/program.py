@@ -20,6 +20,7 @@ from fasttape._core import calls as _calls
 from fasttape._core import compiled as _compiled
 from fasttape._core import keep as _keep
 from fasttape._core import listing as _listing
+from fasttape._core import profile as _profile
 from fasttape._core import program as _program
 from fasttape._core import stats as _stats
 from fasttape._core import table as _table
@@ -210,6 +211,34 @@ class Program(_program.Program):
         (2000, 8000, 1)
         """
         return _inspect.Stats(**_stats.stats(self))
+
+    def memory_profile(self):
+        """The memory of one run, instruction by instruction, as the program is planned.
+
+        Returns
+        -------
+        MemoryProfile
+            - ``instruction``: 0, 1, ... in the order in which they are run, those of a program that this one calls in
+              the place of the call. A step of a `scan` is one point, at the first of its instructions, where all of
+              the step's are live; a loop of unknown length is one instruction, and what it keeps is not counted;
+            - ``bytes``: of the buffers that hold, while it runs, a value that it or a later instruction reads: arrays
+              on their way, copies, workspace, and what loops keep in memory for the way back. ``peak`` is the largest;
+            - ``argument_bytes``, ``result_bytes``: of the arrays that are arguments and results. They lie in arrays of
+              the caller's all the time, and so does what a result is added up from: they are not in ``bytes``, but for
+              results that are views, which are copied at the end.
+
+            Constants, numbers (8 bytes each, on the tape) and the scratch rows of runs stay the same throughout and
+            are not counted; `stats` tells of them. Buffers are given back to a pool, not to the system.
+
+        Examples
+        --------
+        >>> p = trace(lambda w, x: np.tanh(w @ np.tanh(w @ x)).sum(), np.eye(100), np.zeros(100))
+        >>> p.memory_profile().peak                 # of one product and the next, 800 bytes each
+        1600
+        >>> p.grad(1).memory_profile().peak
+        2400
+        """
+        return _inspect.MemoryProfile(*_profile.course(self))
 
 
 def trace(f, *example, **named):

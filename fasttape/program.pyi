@@ -1,7 +1,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from fasttape.inspect import Node, Stats
+from fasttape.inspect import MemoryProfile, Node, Stats
 
 _P = ParamSpec("_P")
 _Y = TypeVar("_Y")
@@ -24,6 +24,7 @@ class Program(Generic[_P, _Y]):
         self, *args: Any, tangents: Sequence[Any] | None = None, cotangents: Sequence[Any] | None = None, **named: Any
     ) -> list[Node]: ...
     def stats(self) -> Stats: ...
+    def memory_profile(self) -> MemoryProfile: ...
 
 class _Compiled(Generic[_P, _Y]):
     @property

@@ -46,6 +46,16 @@ def row(output, *start):
     return found
 
 
+def test_memory_is_drawn_alone(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert demonstration.main(["--memory", str(tmp_path / "memory.svg")]) == 0
+    text = (tmp_path / "memory.svg").read_text(encoding="utf-8")
+    assert all(mode in text for mode in ("forward", "reverse", "checkpointed"))
+    with pytest.raises(SystemExit):
+        demonstration.main(["--memory", str(tmp_path / "nowhere" / "memory.svg")])
+    assert "--memory" in capsys.readouterr().err
+
+
 def test_textbook_table(output):
     assert row(output, "0", "x") == ("3", "1", "7")
     assert row(output, "1", "s0 * s0") == ("9", "6", "1")

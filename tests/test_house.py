@@ -18,7 +18,7 @@ vm
 callee feed loop tape
 buffers needs record
 capture copies distinct elements entries index loops rows sweep
-frozen fuse packed repeat
+frozen fuse interleave packed repeat
 runs roll
 plan pull push
 optimise state tracer
@@ -31,19 +31,20 @@ checkpoint forward program reverse
 jacobian keep listing
 body calls table
 compiled scan stats
-scan_sweeps
+profile scan_sweeps
 scanning
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}
 
 # What a module outside _core knows of the package; "_core" is all of that folder.
 KNOWN = {
-    "__init__": {"functions", "inspect", "loops", "numpy", "program", "schedules", "sparse", "special", "testing",
+    "__init__": {"functions", "inspect", "loops", "numpy", "plots", "program", "schedules", "sparse", "special", "testing",
                  "transforms", "tree", "_core"},
     "__main__": {"_demo"},
     "transforms": {"tree", "_core"},
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
+    "plots": {"inspect"},
     "program": {"inspect", "transforms", "_core"},
     "schedules": set(),
     "tree": set(),
@@ -118,7 +119,7 @@ def test_the_demonstration_uses_public_names():
 @pytest.mark.parametrize("path", python_files(), ids=name_of)
 def test_numpy_is_the_only_dependency(path):
     allowed = {"fasttape", "numpy", *sys.stdlib_module_names}
-    if name_of(path) == "_demo.plot":
+    if name_of(path) in ("_demo.plot", "plots"):
         allowed.add("matplotlib")
     assert {module.split(".")[0] for module in imports(path)} <= allowed
 

@@ -12,6 +12,7 @@ cdef class Call:
 cdef class Callee:
     cdef str name
     cdef int64_t n_input, n_output
+    cdef bint reusable              # a call leaves nothing in its plan: one serves calls that follow each other
     cdef list results(self)
     cdef Call begin(self)
     cdef int end(self, Call call) except -1

@@ -6,6 +6,7 @@ from libc.stdint cimport int8_t
 cimport numpy as cnp
 
 from fasttape._core.frozen cimport freeze
+from fasttape._core.interleave cimport interleave
 from fasttape._core.loops cimport make_code
 from fasttape._core.optimise cimport optimise
 from fasttape._core.packed cimport keep_record
@@ -111,6 +112,7 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     p.n_output = n
     p.n_result = n - len(guards)
     p.states = []
+    p.reusable = True
     p.derived = {}
     p.outputs = <int32_t *>allocate(n * sizeof(int32_t) + 8)
     p.record_outputs = <int32_t *>allocate(n * sizeof(int32_t) + 8)
@@ -123,6 +125,7 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     keep_guards(p, frozen, guards, p.outputs)
     p.record = keep_record(frozen)
     p.recorded = tape.t.n
+    interleave(tape, n_input, p.outputs, p.n_output)
     p.tape = optimise(tape, n_input, p.outputs, p.n_output)
     p.kept = p.tape.t.n
     p.tape = roll(p.tape, n_input, p.outputs, p.n_output)

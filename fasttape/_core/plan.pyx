@@ -258,10 +258,21 @@ cdef int plan_loop(Tape tape, Plan *plan, int32_t i) except -1:
     return 0
 
 
+cdef Call lent(Tape tape, Callee program):
+    """The plan for a call; the same, and its memory, for later calls where that may be."""
+    if program.reusable:
+        for other, call in tape.calls:
+            if other is program:
+                return call
+    call = program.begin()
+    tape.calls.append((program, call))
+    return call
+
+
 cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
     """The instruction that calls a program, where its first result stands."""
     cdef Callee program = tape.programs[tape.t.args[tape.t.entry[i].aux]]
-    cdef Call call = program.begin()
+    cdef Call call = lent(tape, program)
     cdef int32_t results = tape.t.entry[i].b, n, k, node, view
     cdef int64_t lo
     cdef int copied
@@ -270,7 +281,6 @@ cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
     cdef ft_step *s
     cdef ft_instr *ins
     cdef list copies = []
-    tape.calls.append((program, call))
     n = tape.t.args[tape.t.entry[i].aux + 1]
     for k in range(n):
         node = tape.t.args[tape.t.entry[i].aux + 2 + k]

@@ -7,6 +7,10 @@ from fasttape._core.tape cimport *
 from fasttape._core.vm cimport *
 
 
+cdef enum:
+    PIECE = 64                      # entries whose stacked tangents stand together
+
+
 cdef int push_begin(Tape tape, int64_t begin, int64_t end) except -1 nogil:
     """The nodes [begin, end) have no tangent yet."""
     resize(<void **>&tape.tangent, &tape.cap_tangent, end, sizeof(int32_t))
@@ -127,13 +131,41 @@ cdef int32_t push_structural(Tape tape, Sweep *s, int32_t i, ft_entry *e) except
     return structural(tape, OP_update, shape, ta, tb, g)
 
 
+cdef bint notes_origins(Tape tape, Sweep *s, int64_t begin, int64_t end) noexcept nogil:
+    """Not where the tape forgets its past anyway, nor for stacked tangents of a function of numbers: they would be in
+    the way of the loops that its numbers are rolled into, which hold little."""
+    cdef int64_t i, arrays = 0, numbers = 0
+    if tape.forgets or s.lanes == 0:
+        return not tape.forgets
+    for i in range(begin, end):
+        if tape.t.entry[i].flags & FT_ACTIVE:
+            arrays += tape.t.entry[i].shape != 0
+            numbers += tape.t.entry[i].shape == 0
+    return arrays >= numbers
+
+
+cdef int note_origin(Tape tape, Sweep *s, int64_t before, int64_t i, int64_t end) except -1 nogil:
+    """What was appended from `before` on, pushing through entry i, may stand behind it (interleave.pyx). Stacked
+    tangents have another shape than their primals: in turns with them, each would break the other's runs."""
+    cdef int64_t k, origin = i if s.lanes == 0 else min(i | (PIECE - 1), end - 1)
+    if before == tape.t.n:
+        return 0
+    resize(<void **>&tape.origin, &tape.cap_origin, tape.t.n, sizeof(int32_t))
+    for k in range(min(tape.n_origin, before), tape.t.n):
+        tape.origin[k] = <int32_t>origin if k >= before else -1
+    tape.n_origin = tape.t.n
+    return 0
+
+
 cdef int push(Tape tape, Sweep *s, int64_t begin, int64_t end) except -1 nogil:
     """Push tangents through the entries [begin, end). Appending may go on behind them."""
-    cdef int64_t i
+    cdef int64_t i, before
     cdef int32_t t
     cdef ft_entry e
+    cdef bint noting = notes_origins(tape, s, begin, end)
     for i in range(begin, end):
         e = tape.t.entry[i]
+        before = tape.t.n
         if not e.flags & FT_ACTIVE or e.op == OP_input or e.op == OP_constant or e.op == OP_call:
             continue
         if tape.tangent[i] >= 0:
@@ -142,6 +174,8 @@ cdef int push(Tape tape, Sweep *s, int64_t begin, int64_t end) except -1 nogil:
             if e.a == 0:
                 with gil:
                     (<Swept>tape.programs[tape.t.args[e.aux]]).push(tape, s, <int32_t>i)
+                if noting:
+                    note_origin(tape, s, before, i, end)
             continue
         if e.op < FT_N_MAP:
             t = push_elementwise(tape, s, <int32_t>i, &e)
@@ -150,4 +184,6 @@ cdef int push(Tape tape, Sweep *s, int64_t begin, int64_t end) except -1 nogil:
         if t >= 0 and (tape.t.entry[t].dtype ^ e.dtype) & 1:
             t = cast(tape, t, e.dtype)
         tape.tangent[i] = t
+        if noting:
+            note_origin(tape, s, before, i, end)
     return 0

@@ -12,6 +12,7 @@ cdef class State(Call):
     cdef ft_field *field
     cdef int64_t cap_moves, cap_first, n_field, cap_field
 
-cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output, bint coded=*)
+cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output, bint coded=*,
+                     bint noting=*)
 cdef int run_state(State s) except -1
 cdef cnp.ndarray new_array(Tape tape, int32_t node)

@@ -36,8 +36,10 @@ cdef class State(Call):
         drop(<void **>&self.moves, &self.cap_moves, 1)
 
 
-cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output, bint coded=True):
-    """A plan of a tape whose first nodes are its inputs. The tape does not change: other threads may plan it too."""
+cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output, bint coded=True,
+                     bint noting=False):
+    """A plan of a tape whose first nodes are its inputs. The tape does not change: other threads may plan it too.
+    `noting` keeps a note of when buffers are taken and given back (profile.pyx)."""
     cdef State s = State.__new__(State)
     cdef Tape tape = Tape()
     cdef int64_t i, k
@@ -66,10 +68,12 @@ cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t
     first = mark_needs(tape, nodes, n_output, &top)
     for k in range(n_output):
         keep_in_place(tape, nodes[k])
+    tape.noting = noting
     with nogil:
         build(tape, &plan, first, top)
+    tape.noting = False
     if tape.codes is not None and not finish_codes(tape):
-        return new_state(kept, n_input, outputs, n_output, False)
+        return new_state(kept, n_input, outputs, n_output, False, noting)
     s.work = plan.work
     find_fields(s)
     s.c.tape = &tape.t

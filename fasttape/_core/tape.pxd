@@ -16,6 +16,11 @@ cdef enum:
     CONSTANT_CACHE = 64
     MASK_OF_ALL = 0x7fffffff
 
+cdef struct Passing:                # a buffer that a plan takes, or gives back
+    void *data
+    int64_t size                    # bytes; -1: it is given back
+    int64_t at                      # how many instructions there were
+
 cdef struct Table:                  # open-addressing hash of shape or view ids; -1 is empty
     int32_t *slot
     int64_t size, used
@@ -64,6 +69,9 @@ cdef class Tape:
     cdef int64_t n_step, cap_step
     cdef int32_t *member            # entries of the plan's open run
     cdef int64_t n_member, cap_member
+    cdef bint noting                # whether takings and givings of buffers are noted, in order
+    cdef Passing *passing
+    cdef int64_t n_taken, n_passing, cap_passing
     cdef void **dying               # buffers to give back when the open run closes
     cdef int64_t n_dying, cap_dying
     cdef void *scratch              # rows of the runs
@@ -73,6 +81,8 @@ cdef class Tape:
     cdef int64_t cap_active, cap_ct
     cdef int32_t *tangent           # of a forward trace, by node
     cdef int64_t cap_tangent, pushed, lanes
+    cdef int32_t *origin            # of what pushes appended: a node behind which it may stand; -1 of all else
+    cdef int64_t n_origin, cap_origin
 
     cdef int reset(self) except -1
     cdef int clear_tables(self) except -1

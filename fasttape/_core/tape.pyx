@@ -80,6 +80,7 @@ cdef void drop_entries(Tape tape) noexcept nogil:
     drop(<void **>&tape.active, &tape.cap_active, 1)
     drop(<void **>&tape.ct, &tape.cap_ct, sizeof(int32_t))
     drop(<void **>&tape.tangent, &tape.cap_tangent, sizeof(int32_t))
+    drop(<void **>&tape.origin, &tape.cap_origin, sizeof(int32_t))
     drop(<void **>&tape.t.args, &tape.t.cap_args, sizeof(int32_t))
     drop(<void **>&tape.instr, &tape.cap_instr, sizeof(ft_instr))
     drop(<void **>&tape.step, &tape.cap_step, sizeof(ft_step))
@@ -336,6 +337,14 @@ cdef void *new_large(Tape tape, int64_t capacity) except NULL nogil:
     return <char *>b + 64
 
 
+cdef void note_passing(Tape tape, void *data, int64_t size) noexcept nogil:
+    cdef Passing *p = tape.passing + tape.n_passing
+    p.data = data
+    p.size = size
+    p.at = tape.n_instr
+    tape.n_passing += 1
+
+
 cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil:
     """A buffer of at least `size` bytes, from the tape's pool or the system."""
     cdef int64_t capacity
@@ -369,6 +378,10 @@ cdef void *take_buffer(Tape tape, int64_t size) except NULL nogil:
         note_memory(tape)
     tape.bytes_out += capacity
     ft_count(&live_bytes, capacity)
+    if tape.noting:                 # here is made room for when it is given back, too
+        tape.n_taken += 1
+        resize(<void **>&tape.passing, &tape.cap_passing, 2 * tape.n_taken, sizeof(Passing))
+        note_passing(tape, data, size)
     return data
 
 
@@ -391,6 +404,8 @@ cdef void give_buffer(Tape tape, void *data) noexcept nogil:
     tape.free_list[k] = data
     tape.bytes_out -= capacity
     ft_count(&live_bytes, -capacity)
+    if tape.noting:
+        note_passing(tape, data, -1)
 
 
 cdef void give_all(Tape tape) noexcept nogil:
@@ -446,6 +461,7 @@ cdef class Tape:
         return 0
 
     def __dealloc__(self):
+        self.noting = False
         give_all(self)
         trim_pool(self, 0)
         drop_entries(self)
@@ -454,6 +470,7 @@ cdef class Tape:
         drop(<void **>&self.t.dims, &self.t.cap_dims, sizeof(int64_t))
         drop(<void **>&self.t.watch, &self.t.cap_watch, sizeof(ft_watch))
         drop(&self.scratch, &self.cap_scratch, 1)
+        drop(<void **>&self.passing, &self.cap_passing, sizeof(Passing))
         drop(<void **>&self.slab, &self.cap_slab, sizeof(void *))
         free(self.shapes.slot)
         free(self.views.slot)
@@ -479,7 +496,7 @@ cdef class Tape:
             self.tracers = NULL
         self.t.n = self.t.n_args = self.t.n_watch = 0
         self.depth = 0
-        self.pushed = self.lanes = 0
+        self.pushed = self.lanes = self.n_origin = 0
         self.forgets = self.defers = self.broken = self.reversing = self.pushing = self.bodily = False
         self.parent = None
         self.replay = None

@@ -1,4 +1,4 @@
-"""Draws what the demonstration found. The only file of the package that asks for matplotlib."""
+"""Draws what the demonstration found. Beside `fasttape.plots`, the only file that asks for matplotlib."""
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from . import pelts
 
 
-def check(file):
+def check(option, file):
     """Raise before anything long is run if `file` cannot be drawn.
 
     Raises
@@ -19,13 +19,13 @@ def check(file):
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("--plot needs matplotlib: pip install fasttape[plot]") from None
+        raise ImportError(f"{option} needs matplotlib: pip install fasttape[plot]") from None
     path = Path(file)
     if not path.parent.is_dir():
-        raise ValueError(f"--plot {file}: there is no folder {path.parent}")
+        raise ValueError(f"{option} {file}: there is no folder {path.parent}")
     formats = Figure().canvas.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in formats:
-        raise ValueError(f"--plot {file}: the name must end in one of .{', .'.join(formats)}")
+        raise ValueError(f"{option} {file}: the name must end in one of .{', .'.join(formats)}")
 
 
 def draw(file, fit, costs, training):

@@ -1,0 +1,10 @@
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from fasttape.inspect import MemoryProfile
+from fasttape.program import Program
+
+def plot_memory(
+    programs: Mapping[str, Program[..., Any] | MemoryProfile], *, file: str | PathLike[str] | None = None
+) -> Any: ...
