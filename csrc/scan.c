@@ -96,6 +96,7 @@ static int advance_open(ft_store *e, const ft_scan *s, runner *r, int64_t start,
     for (; start + e->k < stop; e->k++) {
         if (!e->inside) {
             if (*(const double *)(e->now + e->go) == 0) break;
+            if (b->steps.loop && last) memcpy(other_state(e), e->now, (size_t)e->state_size);
             if (r->work <= 0) return 1;
             int64_t want = (all ? e->k + 1 : last) * size;
             if (want > e->cap_work && grow(&e->work, &e->cap_work, want < 2 * e->cap_work ? 2 * e->cap_work : want))
@@ -117,7 +118,7 @@ static int advance_open(ft_store *e, const ft_scan *s, runner *r, int64_t start,
         e->n_work = all ? e->k : 1;
         e->from = all ? start : e->at - 1;
     }
-    e->open = e->at == stop;
+    e->open = *(const double *)(e->now + e->go) != 0;
     if (!e->open) {
         e->length = e->at;
         e->next = e->n_row = 0;
@@ -150,7 +151,7 @@ static int reverse(ft_store *e, ft_scan *s, runner *r, int64_t start, int64_t st
 
 static int snapshot(ft_store *e, int64_t step, int64_t number, int disk, int data) {
     ft_slot *slot = slot_at(e, disk, number);
-    const char *from = data ? data_of(e, step) : e->now;
+    const char *from = data ? data_of(e, step) : step == e->at ? e->now : other_state(e);
     int64_t size = data ? e->data_size : e->state_size;
     if (!slot) return fail(e, FT_E_MEMORY, step);
     if (disk) {
@@ -195,7 +196,7 @@ static int makes_sense(const ft_store *e, const int64_t *row) {
                (!(flags & FT_KEEP) || e->n_work == 0 || start == e->from + e->n_work);
     case FT_SNAPSHOT:
         return number >= 0 && number < MOST_SLOTS && (!disk || e->folder) &&
-               (holds == 1 ? start == e->at : !e->light && e->n_work == 1 && start == e->from);
+               (holds == 1 ? start == e->at || (e->open && start == e->at - 1) : !e->light && e->n_work == 1 && start == e->from);
     case FT_RESTORE:
         return number >= 0 && number < e->n_slot[disk] && e->slot[disk][number].holds == holds &&
                e->slot[disk][number].step == start && (holds == 1 || e->n_work == 0);
