@@ -1,5 +1,5 @@
 """Exact derivatives of ordinary NumPy and scalar Python code, on the CPU, at the speed of C."""
-from fasttape import numpy, special
+from fasttape import numpy, schedules, special
 from fasttape._core.array import Array, Scalar
 from fasttape._core.program import GuardError
 from fasttape._core.tracer import TraceError, value
@@ -13,4 +13,4 @@ from fasttape.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, v
 __version__ = "0.1.0"
 __all__ = ["Array", "GuardError", "MemoryProfile", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile",
            "fori_loop", "grad", "hessian", "hvp", "jacobian", "jvp", "numpy", "peak_memory", "plot_memory", "scan",
-           "special", "stop_gradient", "table", "trace", "value", "value_and_grad", "vjp", "while_loop"]
+           "schedules", "special", "stop_gradient", "table", "trace", "value", "value_and_grad", "vjp", "while_loop"]

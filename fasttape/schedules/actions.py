@@ -132,7 +132,8 @@ class Schedule:
         return tuple(getattr(self, name) for name in self._parameters)
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in zip(self._parameters, self._values(), strict=True))})"
+        values = ", ".join(f"{name}={getattr(self, name)}" for name in self._parameters)
+        return f"{type(self).__name__}({values})"
 
     def __eq__(self, other):
         return type(self) is type(other) and self._values() == other._values()

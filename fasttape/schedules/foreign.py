@@ -56,14 +56,16 @@ class Foreign(Schedule):
         for step in schedule:
             kind = type(step).__name__
             if kind == "Forward":
+                if step.n0 >= length:
+                    raise ValueError(f"Foreign: the schedule goes on to step {step.n0} of a loop of {length}")
                 yield from self._forward(step, length, held)
+                if step.n1 >= length and schedule.max_n is None:
+                    schedule.finalize(length)           # it did not know
             elif kind == "Reverse":
                 yield reverse(step.n0, min(step.n1, length))
             elif kind in ("Copy", "Move"):
                 yield from self._load(step, kind == "Move", held)
             elif kind == "EndForward":
-                if getattr(schedule, "max_n", length) is None:
-                    schedule.finalize(length)
                 yield turn()
             elif kind == "EndReverse":
                 return
