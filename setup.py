@@ -54,9 +54,9 @@ def extensions():
     macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
     if X86_64:
         macros.append(("FT_X86_64", "1"))
-    for path in sorted(glob.glob("fasttape/_core/*.pyx")):
+    for path in sorted(glob.glob("fasttape/**/*.pyx", recursive=True)):
         name = os.path.splitext(path)[0].replace(os.sep, ".")
-        c = kernels() if name.endswith(".vm") else glob.glob("csrc/loop/*.c") if name.endswith(".loop") else ["csrc/scan.c"] if name.endswith(".feed") else []
+        c = {"vm": kernels(), "loop": glob.glob("csrc/loop/*.c"), "feed": ["csrc/scan.c"]}.get(name.split(".")[-1], [])
         yield Extension(name, [path] + sorted(c),
                         include_dirs=["csrc", numpy.get_include()], define_macros=macros,
                         depends=HEADERS + PXDS)

@@ -72,7 +72,9 @@ cdef class Feed:
         if error == FT_E_FEED and self.failure is not None:
             raise self.failure
         if error == FT_E_ROW:
-            row = [e.row[e.next * FT_ROW + k] for k in range(FT_ROW - 1)] if e.next < e.n_row else "its rows end before all steps are reversed"
+            row = "its rows end before all steps are reversed"
+            if e.next < e.n_row:
+                row = [e.row[e.next * FT_ROW + k] for k in range(FT_ROW - 1)]
             raise ValueError(f"{self.name}: " + WRONG.format(schedule=self.schedule, step=e.error_step, length=e.length, row=row))
         if error == FT_E_WRITE:
             raise OSError(e.os_error, f"{self.name}: the snapshot of step {e.error_step} could not be written: "

@@ -77,8 +77,9 @@ cdef class Scan(Swept):
 cdef class Reversal(Swept):
     cdef Scan loop
     cdef Data data
-    cdef Program back               # of the loop's constants, state or data, slices; then cotangents of the carry, sums,
-                                    # cotangents of slices; returns cotangents of the carry, sums, cotangents of slices
+    # Of the loop's constants, state or data, slices; then cotangents of the carry, sums, cotangents of slices. Returns
+    # cotangents of the carry, sums, cotangents of slices.
+    cdef Program back
     cdef list ports                 # of the first of these arguments
     cdef tuple constants, carry, xs, ys     # which of the loop's these are of
     cdef int64_t lanes

@@ -479,8 +479,8 @@ cdef dict pull_pushed(Tape tape, Scan f, Pushed p, tuple moving, list values, li
         if j in tangents[1]:
             ys[f.n_y + k] = tangents[1][j]
     at = {k: p.place(f, k) for k in moving}
-    out = pull_loop(tape, p.scan, p.nodes, p.first + <int32_t>p.scan.n_output - 1, tuple(sorted(at.values())), carry, ys, {at[k]: v for k, v in sums.items()},
-                    lanes)
+    out = pull_loop(tape, p.scan, p.nodes, p.first + <int32_t>p.scan.n_output - 1, tuple(sorted(at.values())), carry, ys,
+                    {at[k]: v for k, v in sums.items()}, lanes)
     return {k: out[at[k]] for k in moving if at[k] in out}
 
 
@@ -573,7 +573,8 @@ cdef dict pull_once(Tape tape, Reversed c, dict given):
             out[c.carry + k] = stack(tape, made_nodes) if lanes else made_nodes[0]
     for k, j in enumerate(c.r.ys):
         if j in (<Pushed>parts[0]).ys:
-            made_nodes = [(<Pushed>p_).first + (<Pushed>p_).scan.n_carry + f.n_y + (<Pushed>p_).ys.index(j) for p_ in parts]
+            made_nodes = [(<Pushed>p_).first + (<Pushed>p_).scan.n_carry + f.n_y + (<Pushed>p_).ys.index(j)
+                          for p_ in parts]
             node = stack(tape, made_nodes) if lanes else made_nodes[0]
             out[c.ys + k] = steps_first(tape, lanes, node)
     return out

@@ -79,7 +79,8 @@ cdef class Recording:
     cdef list arguments(self):
         """Types of the carry."""
         cdef Form part
-        return [type_of(self.tape, node, part is not None and part.kind == PYTHON_FLOAT) for node, part in zip(self.carry_nodes, self.kinds)]
+        return [type_of(self.tape, node, part is not None and part.kind == PYTHON_FLOAT)
+                for node, part in zip(self.carry_nodes, self.kinds)]
 
     cdef list returned_carry(self, object carry):
         """The leaves of the carry that a step returns, which must be like the one that it took."""

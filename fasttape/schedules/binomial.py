@@ -13,7 +13,6 @@ from fasttape.schedules.actions import (
     DISK,
     FREE,
     RESTORE,
-    REVERSE,
     SNAPSHOT,
     Schedule,
     advance,
@@ -25,10 +24,7 @@ from fasttape.schedules.actions import (
     snapshot,
     turn,
 )
-
-_SMALL = 1 << 10                    # rows of a stretch that is remembered
-_REMEMBERED = 1 << 16               # rows in all
-_BLOCK = 1 << 14
+from fasttape.schedules.stretch import Stretch
 
 
 def beta(s, r):
@@ -49,105 +45,6 @@ def fewest(length, s):
     """Forward steps in all."""
     r = repetitions(length, s)
     return length + r * length - comb(s + r, s + 1)
-
-
-def split(length, s):
-    """How far to the next snapshot, with s snapshots, the one at the beginning among them."""
-    if s == 1:
-        return length - 1
-    r = repetitions(length, s)
-    return min(beta(s, r - 1), length - beta(s - 1, r - 1))
-
-
-def stretch(length, s, first, slots, turns, taken=False):
-    """Rows that reverse `length` steps from state `first`, the current one; `turns` where the turn is among them.
-    `taken`: the snapshot at the beginning is there already."""
-    if length == 1 and not taken:
-        yield from last(first, turns)
-        return
-    if not taken:
-        yield snapshot(first, slots[0])
-    end = length
-    while end > 1:
-        distance = split(end, s)
-        yield advance(first, first + distance)
-        yield from stretch(end - distance, s - 1, first + distance, slots[1:], turns)
-        turns = False
-        yield restore(first, slots[0], FREE if distance == 1 else 0)
-        end = distance
-    yield from last(first, turns)
-
-
-def last(step, turns):
-    """One step, run and reversed."""
-    yield advance(step, step + 1, True)
-    if turns:
-        yield turn()
-    yield reverse(step, step + 1)
-
-
-class _Remembered:
-    """Rows of stretches, small ones from memory: they recur, further on and in other slots."""
-
-    def __init__(self):
-        self.rows, self.size = {}, 0
-
-    def blocks(self, length, s, first, slot, turns):
-        """As `stretch`, in arrays of any size."""
-        if not turns and length <= _SMALL // 4:
-            yield self._moved(length, s, first, slot)
-            return
-        if length == 1:
-            yield block(list(last(first, turns)))
-            return
-        yield block([snapshot(first, slot)])
-        end = length
-        while end > 1:
-            distance = split(end, s)
-            yield block([advance(first, first + distance)])
-            yield from self.blocks(end - distance, s - 1, first + distance, slot + 1, turns)
-            turns = False
-            yield block([restore(first, slot, FREE if distance == 1 else 0)])
-            if distance > 1 and distance <= _SMALL // 4:
-                yield self._moved(distance, s, first, slot)[1:]
-                return
-            end = distance
-        yield block(list(last(first, turns)))
-
-    def _moved(self, length, s, first, slot):
-        """A remembered stretch, where it is wanted."""
-        rows = self.rows.get((length, s))
-        if rows is None:
-            rows = block(list(stretch(length, s, 0, range(s), False)))
-            if self.size + len(rows) > _REMEMBERED:
-                self.rows.clear()
-                self.size = 0
-            self.rows[length, s] = rows
-            self.size += len(rows)
-        return rows + _offsets(rows, first, slot)
-
-
-def _offsets(rows, first, slot):
-    """What moves rows by so many steps and slots."""
-    kind = rows[:, 0]
-    out = np.zeros_like(rows)
-    out[:, 1] = first
-    out[(kind == ADVANCE) | (kind == REVERSE), 2] = first
-    out[(kind == SNAPSHOT) | (kind == RESTORE), 3] = slot
-    return out
-
-
-def _gathered(arrays):
-    """The same rows in arrays of about _BLOCK rows."""
-    some, rows = [], 0
-    for array in arrays:
-        some.append(array)
-        rows += len(array)
-        if rows >= _BLOCK:
-            yield np.concatenate(some)
-            some, rows = [], 0
-    if some:
-        yield np.concatenate(some)
 
 
 class Revolve(Schedule):
@@ -171,7 +68,7 @@ class Revolve(Schedule):
 
     def blocks(self, length):
         length = count(length, f"{type(self).__name__}: the length")
-        return _gathered(_Remembered().blocks(length, min(self.snapshots, max(length - 1, 1)), 0, 0, True))
+        return Stretch(length, 0, range(min(self.snapshots, max(length - 1, 1))), True)
 
     def steps(self, length):
         return fewest(count(length, f"{type(self).__name__}: the length"), self.snapshots)
@@ -302,33 +199,33 @@ class Online(Schedule):
 
     def backward(self, length, held):
         """The rows from the turn on, `held` being slot -> step of the snapshots; the data of the last step is kept."""
-        return blocks_of(self._backward(length, sorted((step, slot) for slot, step in held.items())))
+        return self._backward(length, sorted((step, slot) for slot, step in held.items()))
 
     def _backward(self, length, held):
         free = sorted(set(range(self.snapshots)) - {slot for _, slot in held})
-        yield turn()
-        yield reverse(length - 1, length)
+        yield block([turn(), reverse(length - 1, length)])
         end = length - 1
         while held:
             first, slot = held.pop()
             if end == first:            # not needed any more
-                yield restore(first, slot, FREE)
+                yield block([restore(first, slot, FREE)])
             elif end - first == 1:
-                yield restore(first, slot, FREE)
-                yield from last(first, False)
+                yield block([restore(first, slot, FREE), advance(first, end, True), reverse(first, end)])
             else:
-                yield restore(first, slot)
-                yield from stretch(end - first, 1 + len(free), first, [slot, *free], False, taken=True)
+                yield block([restore(first, slot)])
+                yield from Stretch(end - first, first, [slot, *free], False, True)
             free.append(slot)
             end = first
 
     def blocks(self, length):
         """The rows for a loop that ends after so many steps, as an iterator of arrays."""
         length = count(length, "Online: the length")
-        return blocks_of(self._rows(length))
+        held = {}
+        yield from blocks_of(self._before_turn(length, held))
+        yield from self._backward(length, sorted((step, slot) for slot, step in held.items()))
 
-    def _rows(self, length):
-        held, before = {}, None
+    def _before_turn(self, length, held):
+        before = None
         for row in self._forward():
             if row[0] == SNAPSHOT:
                 held[row[3]] = row[1]
@@ -343,7 +240,6 @@ class Online(Schedule):
                 yield before
                 before = None
         yield advance(length - 1, length, True)
-        yield from self._backward(length, sorted((step, slot) for slot, step in held.items()))
 
     def slots(self, length):
         return min(self.snapshots, count(length, "Online: the length") - 1), 0

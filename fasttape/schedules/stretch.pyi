@@ -1,0 +1,9 @@
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Stretch:
+    def __init__(self, length: int, first: int, slots: Iterable[int], turns: bool, taken: bool = ...) -> None: ...
+    def __iter__(self) -> Iterator[NDArray[np.int64]]: ...
+    def __next__(self) -> NDArray[np.int64]: ...
