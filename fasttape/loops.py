@@ -14,9 +14,10 @@ import numpy as np
 
 from fasttape._core import scanning as _scanning
 from fasttape._core.tracer import is_traced
+from fasttape.schedules.budget import Budget, bytes_of
 
 
-def scan(step, carry, xs=None, length=None, *, schedule=None, folder=None):
+def scan(step, carry, xs=None, length=None, *, schedule=None, memory=None, folder=None):
     """Run ``carry, y = step(carry, x)`` for each x of `xs` in turn; return the last carry and the stacked ys.
 
     Parameters
@@ -32,6 +33,9 @@ def scan(step, carry, xs=None, length=None, *, schedule=None, folder=None):
         The number of steps, at least 1. It may be left out where `xs` says it.
     schedule : schedule, optional
         Which states are kept for the reverse: see `fasttape.schedules`. All of them by default.
+    memory : int or str, optional
+        In place of a schedule, a budget: bytes, or a text such as ``"64 MB"``. The loop takes the schedule that makes the
+        most of it; a budget that is too small is a ValueError, when the loop is differentiated, that names the least.
     folder : path, optional
         Where a schedule that uses the disk makes its temporary folder; by default where the system has such files.
 
@@ -56,11 +60,11 @@ def scan(step, carry, xs=None, length=None, *, schedule=None, folder=None):
     """
     _callable(step, "scan: the step")
     length = _length(xs, length)
-    _schedule(schedule, "scan", "blocks", "slots")
+    schedule = _schedule(schedule, memory, "scan", "blocks", "slots")
     return _scanning.scan(step, carry, xs, length, schedule, folder, "scan")
 
 
-def fori_loop(lower, upper, body, carry, *, schedule=None, folder=None):
+def fori_loop(lower, upper, body, carry, *, schedule=None, memory=None, folder=None):
     """Run ``carry = body(i, carry)`` for i from `lower` to ``upper - 1``; return the last carry.
 
     Parameters
@@ -69,7 +73,7 @@ def fori_loop(lower, upper, body, carry, *, schedule=None, folder=None):
         The loop runs ``upper - lower`` times; where that is not positive, the carry is returned as it is.
     body : callable
         Takes i, a traced float, and the carry; returns the next carry, of the same tree, shapes and dtypes.
-    carry, schedule, folder
+    carry, schedule, memory, folder
         As in `scan`.
 
     Examples
@@ -79,13 +83,13 @@ def fori_loop(lower, upper, body, carry, *, schedule=None, folder=None):
     """
     _callable(body, "fori_loop: the body")
     lower, upper = (_whole(bound, "fori_loop: a bound of the loop") for bound in (lower, upper))
-    _schedule(schedule, "fori_loop", "blocks", "slots")
+    schedule = _schedule(schedule, memory, "fori_loop", "blocks", "slots")
     if upper <= lower:
         return carry
     return _scanning.fori_loop(lower, upper, body, carry, schedule, folder, "fori_loop")
 
 
-def while_loop(condition, body, carry, *, schedule=None):
+def while_loop(condition, body, carry, *, schedule=None, memory=None):
     """Run ``carry = body(carry)`` while ``condition(carry)`` holds; return the last carry.
 
     Parameters
@@ -99,6 +103,8 @@ def while_loop(condition, body, carry, *, schedule=None):
     schedule : schedule, optional
         Which states are kept for the reverse. The number of steps is not known before they have been run, so it must be
         one that can do without: `fasttape.schedules.Online`. All states are kept by default.
+    memory : int or str, optional
+        As in `scan`.
 
     Notes
     -----
@@ -111,7 +117,7 @@ def while_loop(condition, body, carry, *, schedule=None):
     """
     _callable(condition, "while_loop: the condition")
     _callable(body, "while_loop: the body")
-    _schedule(schedule, "while_loop", "forward", "backward")
+    schedule = _schedule(schedule, memory, "while_loop", "forward", "backward")
     return _scanning.while_loop(condition, body, carry, schedule, None, "while_loop")
 
 
@@ -129,11 +135,18 @@ def _whole(number, what):
         raise TypeError(f"{what} must be a whole number, got {number!r}") from None
 
 
-def _schedule(schedule, who, *methods):
+def _schedule(schedule, memory, who, *methods):
+    if memory is not None:
+        if schedule is not None:
+            raise TypeError(f"{who}: give a schedule or memory, not both")
+        return Budget(bytes_of(memory, who))
+    if isinstance(schedule, Budget):
+        return schedule
     if schedule is not None and not all(callable(getattr(schedule, method, None)) for method in methods):
         what = "a schedule for a loop of unknown length, such as schedules.Online(snapshots)" if "forward" in methods \
             else "a schedule, such as schedules.Revolve(snapshots)"
         raise TypeError(f"{who}: schedule must be {what}, got {schedule!r}")
+    return schedule
 
 
 def _leaves(tree):

@@ -46,6 +46,7 @@ KNOWN = {
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},
     "program": {"inspect", "transforms", "_core"},
+    "loops": {"schedules", "_core"},
     "schedules": set(),
     "tree": set(),
 }

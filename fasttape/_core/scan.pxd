@@ -51,6 +51,7 @@ cdef class Layout:
 # What a reversal needs of a step, and the bodies that leave it.
 cdef class Data:
     cdef bint light                 # the state before the step, and nothing else
+    cdef object schedule            # None: everything is kept
     cdef Layout layout
     cdef Program keep               # of the body's arguments; returns carry, data
     cdef Program keep_slices        # returns carry, slices, data

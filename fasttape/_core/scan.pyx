@@ -197,7 +197,8 @@ cdef ScanCall new_call(Scan loop, Data data):
     call.lent = []
     call.memory = []
     call.feed = Feed.__new__(Feed)
-    call.feed.schedule, call.feed.directory, call.feed.name = loop.schedule, loop.folder, loop.name
+    call.feed.directory, call.feed.name = loop.folder, loop.name
+    call.feed.schedule = None if data is None else data.schedule
     e.length = loop.length
     e.go = -1 if loop.go < 0 else loop.state.at[loop.go]
     e.state_size = loop.state.size

@@ -266,6 +266,21 @@ cdef Program frozen_program(Tape tape, str name, list inputs, list outputs):
     return program_of(frozen, name, n, [nodes[n + k] for k in range(m)])
 
 
+cdef Layout layout_of(Tape tape, list nodes):
+    cdef int64_t k
+    return Layout([(tape.t.entry[<int32_t>k].dtype, shape_tuple(tape, tape.t.entry[<int32_t>k].shape)) for k in nodes])
+
+
+cdef int64_t fixed_size(Scan f, Tape tape, int64_t n_input, list outputs) except -1:
+    """Bytes that a reversal takes whatever its schedule: the records that take turns, and, at most, the values of a step
+    and its pull, each once."""
+    cdef int64_t total = 2 * f.state.size + 2 * layout_of(tape, outputs).size, i
+    for i in range(n_input, tape.t.n):
+        if tape.t.entry[i].op != OP_view and tape.t.entry[i].shape:
+            total += size_of(tape, <int32_t>i) * itemsize(tape.t.entry[i].dtype)
+    return total
+
+
 cdef int set_data(Reversal r, Tape tape, int64_t end, int64_t n_input, list results, list outputs) except -1:
     """The programs of a reversal: `tape` holds a step and its pull, whose first nodes are the loop's and the seeds."""
     cdef Scan f = r.loop
@@ -275,15 +290,20 @@ cdef int set_data(Reversal r, Tape tape, int64_t end, int64_t n_input, list resu
     global last_tag
     last_tag += 1
     d.tag = last_tag
-    d.light = f.schedule is None
     r.data = d
     name = f"pullback of {f.body.name}"
+    d.schedule = f.schedule
+    if d.schedule is not None:
+        nodes = data_of(tape, f, end, outputs)
+        d.layout = layout_of(tape, nodes)
+        if hasattr(d.schedule, "choose"):
+            d.schedule = d.schedule.choose(f.length if f.go < 0 else None, f.state.size, d.layout.size,
+                                           fixed_size(f, tape, n_input, outputs))
+    d.light = d.schedule is None
     if d.light:
         r.ports = f.inputs()
         r.back = program_of(tape, name, n_input, outputs)
         return 0
-    nodes = data_of(tape, f, end, outputs)
-    d.layout = Layout([(tape.t.entry[<int32_t>k].dtype, shape_tuple(tape, tape.t.entry[<int32_t>k].shape)) for k in nodes])
     d.keep_slices = frozen_program(tape, f.body.name, steps, results + nodes)
     d.keep = d.keep_slices if f.n_y == 0 else frozen_program(tape, f.body.name, steps, results[:f.n_carry] + nodes)
     inputs = list(range(c)) + nodes + list(range(x, f.n_input)) + seeds

@@ -32,9 +32,10 @@ Reverse(stop=1, start=0)
 """
 from fasttape.schedules.actions import Advance, Restore, Reverse, Schedule, Snapshot, Turn
 from fasttape.schedules.binomial import Multistage, Online, Recompute, Revolve
+from fasttape.schedules.budget import Budget
 from fasttape.schedules.foreign import Foreign
 from fasttape.schedules.mixed import Mixed
 from fasttape.schedules.plain import Periodic, StoreAll
 
-__all__ = ["Advance", "Foreign", "Mixed", "Multistage", "Online", "Periodic", "Recompute", "Restore", "Reverse", "Revolve",
+__all__ = ["Advance", "Budget", "Foreign", "Mixed", "Multistage", "Online", "Periodic", "Recompute", "Restore", "Reverse", "Revolve",
            "Schedule", "Snapshot", "StoreAll", "Turn"]
