@@ -9,6 +9,7 @@ from fasttape._core import checkpoint as _checkpoint
 from fasttape._core import forward as _forward
 from fasttape._core import jacobian as _jacobian
 from fasttape._core import reverse as _reverse
+from fasttape.schedules.budget import bytes_of
 
 
 def _check(f, argnum, who):
@@ -21,7 +22,7 @@ def _check(f, argnum, who):
     raise TypeError(f"{who}: argnum must be an int or a tuple of ints, got {argnum!r}")
 
 
-def grad(f, argnum=0):
+def grad(f, argnum=0, *, memory=None):
     """Return the function that computes the gradient of `f`, in reverse mode.
 
     Parameters
@@ -30,6 +31,10 @@ def grad(f, argnum=0):
         Maps arrays to a real scalar of shape ``()``.
     argnum : int or tuple of int
         Positions of the arguments to differentiate with respect to.
+    memory : int or str, optional
+        A budget: bytes, or a text such as ``"64 MB"`` (10**6 bytes; ``MiB`` are 2**20). What the gradient adds to the
+        memory of the process stays within it, at the price of running parts of `f` again: a loop (`scan`) takes the
+        schedule that makes the most of it, any other function is cut into segments. The gradient is the same, bit for bit.
 
     Returns
     -------
@@ -41,6 +46,8 @@ def grad(f, argnum=0):
     ------
     TypeError
         If `f` does not return a real scalar (use `jacobian`), or an argument is not a float array.
+    ValueError
+        If the budget is too small; it names the least that would do.
 
     Examples
     --------
@@ -50,15 +57,16 @@ def grad(f, argnum=0):
     np.float64(7.0)
     """
     _check(f, argnum, "grad")
+    budget = 0 if memory is None else bytes_of(memory, "grad")
 
     def gradient(*args, **kwargs):
-        return _reverse.value_and_gradient(f, args, kwargs, argnum, False, "grad")
+        return _reverse.value_and_gradient(f, args, kwargs, argnum, False, "grad", budget)
 
     gradient.__wrapped__ = f
     return gradient
 
 
-def value_and_grad(f, argnum=0):
+def value_and_grad(f, argnum=0, *, memory=None):
     """Return the function that computes ``(f(*args), gradient)`` in one trace.
 
     Parameters, errors and the gradient are those of `grad`.
@@ -69,9 +77,10 @@ def value_and_grad(f, argnum=0):
     (np.float64(5.0), array([2., 4.]))
     """
     _check(f, argnum, "value_and_grad")
+    budget = 0 if memory is None else bytes_of(memory, "value_and_grad")
 
     def value_and_gradient(*args, **kwargs):
-        return _reverse.value_and_gradient(f, args, kwargs, argnum, True, "value_and_grad")
+        return _reverse.value_and_gradient(f, args, kwargs, argnum, True, "value_and_grad", budget)
 
     value_and_gradient.__wrapped__ = f
     return value_and_gradient

@@ -27,6 +27,7 @@ build protocols subscript
 reductions
 array
 trace
+segments
 checkpoint forward program reverse
 jacobian keep listing
 body calls table
@@ -41,7 +42,7 @@ KNOWN = {
     "__init__": {"functions", "inspect", "loops", "numpy", "plots", "program", "schedules", "sparse", "special", "testing",
                  "transforms", "tree", "_core"},
     "__main__": {"_demo"},
-    "transforms": {"tree", "_core"},
+    "transforms": {"schedules", "tree", "_core"},
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},

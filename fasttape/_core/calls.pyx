@@ -191,7 +191,7 @@ cdef int pull_call(Program p, Tape tape, Sweep *s, int32_t i) except -1:
         return 0
     q = derived(p, True, moving, given, s.lanes)
     seeds = [fit(tape, s.lanes, tape.ct[i + k - s.start], shape_of(tape, i + k)) for k in given]
-    first = emit_call(tape, q, arguments + seeds)
+    first = emit_call(tape, q, [again(tape, k) for k in arguments] + seeds)
     for j, place in enumerate(q.places):
         give(tape, s, arguments[place], <int32_t>(first + j))
     return 0

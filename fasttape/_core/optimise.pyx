@@ -285,10 +285,8 @@ cdef int32_t move_entry(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
             o.at[k * o.step] = y
     if e.op == OP_assemble or e.op == OP_pack or e.op == OP_loop or e.op == OP_program:
         return emit_group(old, new, i, &e)
-    if e.op < FT_N_MAP and rows[e.op].arity < 3:        # what is no operand takes no part in comparisons
-        e.aux = 0
-        if rows[e.op].arity < 2:
-            e.b = 0
+    if e.op < FT_N_MAP and rows[e.op].arity < 2:
+        e.aux = 0                       # a plan's
     y = simpler(new, &e)
     return y if y >= 0 else unique(new, &r.made, &e)
 

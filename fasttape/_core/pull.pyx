@@ -200,9 +200,19 @@ cdef int pull_elementwise(Tape tape, Sweep *s, int32_t i, ft_entry *e, int32_t d
     cdef int32_t g, c
     cdef int64_t before
     cdef const uint8_t *code
+    cdef ft_entry values
     nodes[0] = e.a
     nodes[1] = e.b
     nodes[2] = e.aux
+    if tape.n_again:
+        values = e[0]
+        values.a = again(tape, e.a)
+        if rows[e.op].arity > 1:
+            values.b = again(tape, e.b)
+            if rows[e.op].arity > 2:
+                values.aux = again(tape, e.aux)
+        e = &values
+        i = again(tape, i)
     for k in range(rows[e.op].arity):
         if not active_operands[e.op] >> k & 1 or not wanted(tape, s, nodes[k]):
             continue
@@ -282,12 +292,12 @@ cdef int pull_structural(Tape tape, Sweep *s, int32_t i, ft_entry *e, int32_t d)
             give(tape, s, e.a, d)
     elif e.op == OP_max or e.op == OP_min:
         g = keep_axes(tape, d, e.aux, ndim_of(tape, e.a) + (s.lanes > 0))
-        give(tape, s, e.a, map2(tape, OP_scale, extremes(tape, e.a, i, e.aux), g))
+        give(tape, s, e.a, map2(tape, OP_scale, extremes(tape, again(tape, e.a), again(tape, i), e.aux), g))
     elif e.op == OP_matmul:
         if wanted(tape, s, e.a):
-            give(tape, s, e.a, unbroadcast(tape, s.lanes, matmul(tape, d, swap_last(tape, e.b)), shape_of(tape, e.a)))
+            give(tape, s, e.a, unbroadcast(tape, s.lanes, matmul(tape, d, swap_last(tape, again(tape, e.b))), shape_of(tape, e.a)))
         if wanted(tape, s, e.b):
-            give(tape, s, e.b, unbroadcast(tape, s.lanes, matmul(tape, swap_last(tape, e.a), d), shape_of(tape, e.b)))
+            give(tape, s, e.b, unbroadcast(tape, s.lanes, matmul(tape, swap_last(tape, again(tape, e.a)), d), shape_of(tape, e.b)))
     elif e.op == OP_take or e.op == OP_put_add:
         give(tape, s, e.a, structural(tape, OP_put_add if e.op == OP_take else OP_take,
                                       lift_shape(tape, s.lanes, shape_of(tape, e.a)), d, e.b, e.aux))
@@ -325,6 +335,7 @@ cdef int pull_begin(Tape tape, Sweep *s, const int32_t *inputs, int64_t n) excep
     """Mark what depends on the inputs among the entries [start, end)."""
     cdef int64_t i, size = s.end - s.start
     cdef ft_entry *e
+    s.stop = s.start
     resize(<void **>&tape.active, &tape.cap_active, size, 1)
     resize(<void **>&tape.ct, &tape.cap_ct, size, sizeof(int32_t))
     memset(tape.active, 0, size)
@@ -347,7 +358,7 @@ cdef int64_t pull(Tape tape, Sweep *s, int64_t i) except -2 nogil:
     or -1 at the end."""
     cdef ft_entry e
     cdef int32_t d
-    while i >= s.start:
+    while i >= s.stop:
         if tape.active[i - s.start]:
             e = tape.t.entry[i]
             d = tape.ct[i - s.start]

@@ -8,6 +8,7 @@ from fasttape._core.capture cimport refuse_kin, unlock
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
 from fasttape._core.pull cimport cotangent, give
+from fasttape._core.segments cimport pull_within
 from fasttape._core.sweep cimport Sweep
 from fasttape._core.tracer cimport node_of, wrap
 from fasttape._core.trace cimport (current, enter, finish, begin_pull, leave, output_node, replace_inputs, run_pull,
@@ -21,8 +22,9 @@ cdef int not_scalar(str who, object y) except -1:
                     f"use jacobian, or reduce the result, for example with .sum()")
 
 
-def value_and_gradient(f, tuple args, dict kwargs, argnums, bint with_value, str who):
-    """(value, gradients) of a scalar function, the value only on request; argnums an int or a tuple."""
+def value_and_gradient(f, tuple args, dict kwargs, argnums, bint with_value, str who, int64_t budget=0):
+    """(value, gradients) of a scalar function, the value only on request; argnums an int or a tuple; a budget of bytes,
+    if it is not 0."""
     cdef Tape outer = current(), tape = enter(args)
     cdef Sweep s
     cdef list inputs = [], nodes = [], call_args = list(args), out
@@ -31,20 +33,25 @@ def value_and_gradient(f, tuple args, dict kwargs, argnums, bint with_value, str
     try:
         s.start = tape.t.n
         replace_inputs(tape, call_args, (argnums,) if single else argnums, who, inputs, nodes)
-        was = tape.reversing
+        was, before = tape.reversing, tape.budget
         tape.reversing = was or tape.depth == 1
+        tape.budget = budget or before
         result = f(*call_args, **kwargs)
-        tape.reversing = was
+        tape.reversing, tape.budget = was, before
         y = output_node(tape, result, who)
         if shape_of(tape, y) != 0:
             if size_of(tape, y) != 1 or ndim_of(tape, y) != 0:
                 not_scalar(who, result)
         s.end = tape.t.n
         s.lanes = 0
-        begin_pull(tape, &s, nodes)
-        give(tape, &s, y, constant(tape, 1.0, tape.t.entry[y].dtype & 1))
-        run_pull(tape, &s)
-        out = finish(tape, &s, nodes, [y] if with_value else [])
+        if budget:
+            out = pull_within(tape, &s, nodes, y, budget, [y] if with_value else [], who)
+            out = values(tape, out) if tape.depth == 1 else [wrap(tape, node) for node in out]
+        else:
+            begin_pull(tape, &s, nodes)
+            give(tape, &s, y, constant(tape, 1.0, tape.t.entry[y].dtype & 1))
+            run_pull(tape, &s)
+            out = finish(tape, &s, nodes, [y] if with_value else [])
         if with_value:
             return out[0], (out[1] if single else tuple(out[1:]))
         return out[0] if single else tuple(out)

@@ -426,7 +426,7 @@ cdef int pull_through(Scan f, Tape tape, Sweep *s, int32_t i) except -1:
     ys = {k - f.n_carry: node for k, node in given.items() if k >= f.n_carry}
     sums = {k: tape.ct[<int32_t>nodes[k] - s.start] for k in moving
             if k < f.n_constant and tape.ct[<int32_t>nodes[k] - s.start] >= 0}
-    out = pull_loop(tape, f, nodes, i + <int32_t>f.n_output - 1, moving, carry, ys, sums, s.lanes)
+    out = pull_loop(tape, f, [again(tape, node) for node in nodes], again(tape, i) + <int32_t>f.n_output - 1, moving, carry, ys, sums, s.lanes)
     for k, node in out.items():
         if k < f.n_constant:
             tape.ct[<int32_t>nodes[k] - s.start] = node
@@ -442,7 +442,8 @@ cdef class Reversed:
     """A call of a reversal: what stands where among its arguments and results."""
     cdef Reversal r
     cdef Scan f
-    cdef list nodes                 # of the loop's arguments
+    cdef list nodes                 # its arguments
+    cdef list values                # where a pull reads them
     cdef int32_t first              # its first result
     cdef int64_t carry, sums, ys    # the first of these among the arguments
 
@@ -450,6 +451,7 @@ cdef class Reversed:
         cdef int64_t at = tape.t.entry[i].aux + 2, k
         self.r, self.f, self.first = r, r.loop, i
         self.nodes = [tape.t.args[at + k] for k in range(r.n_input)]
+        self.values = [again(tape, k) if k >= 0 else k for k in self.nodes]
         self.carry = r.loop.n_input + 1
         self.sums = self.carry + len(r.carry)
         self.ys = self.sums + len(r.constants)
@@ -457,10 +459,10 @@ cdef class Reversed:
     cdef list seeds(self, Tape tape, int64_t lane):
         """Cotangents that it was given: of the carry and of stacked results; one of its lanes, if it has any."""
         cdef int32_t node
-        carry = {j: self.lane(tape, self.nodes[self.carry + k], lane) for k, j in enumerate(self.r.carry)}
+        carry = {j: self.lane(tape, self.values[self.carry + k], lane) for k, j in enumerate(self.r.carry)}
         ys = {}
         for k, j in enumerate(self.r.ys):
-            node = self.nodes[self.ys + k]
+            node = self.values[self.ys + k]
             node = steps_first(tape, self.r.lanes, node)
             ys[j] = self.lane(tape, node, lane)
         return [carry, ys]
@@ -582,7 +584,7 @@ cdef dict pull_once(Tape tape, Reversed c, dict given):
             if k >= x:
                 node = steps_first(tape, lanes, node)
             directions[k] = c.lane(tape, node, lane)
-        p = push_loop(tape, f, c.nodes[:f.n_input], directions, 0)
+        p = push_loop(tape, f, c.values[:f.n_input], directions, 0)
         parts.append(p)
         made = pull_pushed(tape, f, p, c.moving(), [{}, {}], c.seeds(tape, lane), {}, 0)
         for k, node in made.items():

@@ -7,6 +7,7 @@ from fasttape._core.vm cimport ft_entry
 
 cdef struct Sweep:
     int64_t start, end              # the stretch that is differentiated
+    int64_t stop                    # of a pull: it goes no further for now than this entry
     int64_t lanes                   # stacked seeds, along a new first axis; 0: one seed, no such axis
 
 # What is called, and differentiated: sweeps through a call, whose first result is entry i.

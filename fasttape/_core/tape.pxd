@@ -49,6 +49,7 @@ cdef class Tape:
     cdef dict imports               # node of the parent -> its tracer here
     cdef list replay                # in a second recording: what the first imported
     cdef list imported              # nodes of the parent, in the order of their first use
+    cdef int64_t budget             # of bytes, which the transform that records has been given; or 0
     cdef bint bodily                # the tape of a loop's body, whose inputs have no values
     cdef bint reversing             # a one-level reverse trace, in which checkpoints may forget
     cdef bint pushing               # a forward trace pushes tangents before it forgets
@@ -81,6 +82,8 @@ cdef class Tape:
     cdef int64_t cap_active, cap_ct
     cdef int32_t *tangent           # of a forward trace, by node
     cdef int64_t cap_tangent, pushed, lanes
+    cdef int32_t *again             # where the pull reads a node's value, if it is computed again; by node, below n_again
+    cdef int64_t cap_again, n_again
     cdef int32_t *origin            # of what pushes appended: a node behind which it may stand; -1 of all else
     cdef int64_t n_origin, cap_origin
 
@@ -166,6 +169,10 @@ cdef inline Reads reads_of(Tape tape, ft_entry *e) noexcept nogil:
     else:
         o.n = 2 if e.op in (OP_add_region, OP_update, OP_add_at, OP_set_at, OP_matmul, OP_take, OP_put_add) else 1
     return o
+
+cdef inline int32_t again(Tape tape, int32_t node) noexcept nogil:
+    """The node where the pull reads the value of a node."""
+    return tape.again[node] if node < tape.n_again and tape.again[node] >= 0 else node
 
 cdef inline bint is_store(Tape tape, int32_t node) noexcept nogil:
     """What a loop leaves for its reversal, which takes it where it has been computed and does without where not."""

@@ -80,6 +80,7 @@ cdef void drop_entries(Tape tape) noexcept nogil:
     drop(<void **>&tape.active, &tape.cap_active, 1)
     drop(<void **>&tape.ct, &tape.cap_ct, sizeof(int32_t))
     drop(<void **>&tape.tangent, &tape.cap_tangent, sizeof(int32_t))
+    drop(<void **>&tape.again, &tape.cap_again, sizeof(int32_t))
     drop(<void **>&tape.origin, &tape.cap_origin, sizeof(int32_t))
     drop(<void **>&tape.t.args, &tape.t.cap_args, sizeof(int32_t))
     drop(<void **>&tape.instr, &tape.cap_instr, sizeof(ft_instr))
@@ -496,6 +497,7 @@ cdef class Tape:
             self.tracers = NULL
         self.t.n = self.t.n_args = self.t.n_watch = 0
         self.depth = 0
+        self.budget = self.n_again = 0
         self.pushed = self.lanes = self.n_origin = 0
         self.forgets = self.defers = self.broken = self.reversing = self.pushing = self.bodily = False
         self.parent = None

@@ -219,9 +219,10 @@ cdef list values(Tape tape, list nodes):
 pull_call = None                    # set by checkpoint.pyx: pull through a checkpointed region
 
 
-cdef int run_pull(Tape tape, Sweep *s) except -1:
-    """Pull from the end of the stretch to its start, through checkpointed regions on the way."""
-    cdef int64_t i = s.end - 1
+cdef int run_pull(Tape tape, Sweep *s, int64_t i=-1) except -1:
+    """Pull from entry i, the end of the stretch if it is -1, down to s.stop, through checkpointed regions on the way."""
+    if i < 0:
+        i = s.end - 1
     while True:
         with nogil:
             i = pull(tape, s, i)

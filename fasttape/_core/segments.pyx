@@ -1,0 +1,188 @@
+"""A pull within a budget of memory.
+
+The stretch that is differentiated is cut into segments. Before the pull goes through a segment, its entries are
+appended once more, and it reads their values there: the values of a segment live from then until the pull has passed it,
+and of the first run only those last that cross a cut. The same ops of the same numbers in the same order: the gradient
+is that of the whole pull, bit for bit, for one more run of the function.
+
+How many segments is tried out: each number is pulled and planned, and the memory that its plan takes is what it takes.
+"""
+import numpy as np
+
+from libc.string cimport memset
+
+cimport numpy as cnp
+
+from fasttape._core.buffers cimport Plan
+from fasttape._core.copies cimport copy_tape, own_operands
+from fasttape._core.needs cimport mark_needs
+from fasttape._core.plan cimport build, end_calls
+from fasttape._core.pull cimport cotangent, give
+from fasttape._core.record cimport *
+from fasttape._core.sweep cimport Sweep
+from fasttape._core.trace cimport begin_pull, run_pull
+
+cnp.import_array()
+
+cdef enum:
+    PER_ENTRY = 60                  # bytes of an entry of the tape, with what plans and sweeps note of it
+    SLACK = 1 << 20                 # what allocators take beside what is asked of them
+    MOST_TRIES = 24
+
+
+# ---- cuts
+
+cdef object crossing(Tape tape, Sweep *s):
+    """By entry of the stretch: the bytes of values from before it that it or later ones read."""
+    cdef cnp.ndarray change = np.zeros(s.end - s.start + 1, np.int64), last = np.full(tape.t.n, -1, np.int64)
+    cdef int64_t *at = <int64_t *>cnp.PyArray_DATA(change)
+    cdef int64_t *until = <int64_t *>cnp.PyArray_DATA(last)
+    cdef int64_t i, k, size
+    cdef int32_t node
+    cdef Reads o
+    for i in range(s.start, s.end):
+        o = reads_of(tape, tape.t.entry + i)
+        for k in range(o.n):
+            node = o.at[k * o.step]
+            if node >= 0:
+                until[root_of(tape, node)] = i
+    for i in range(s.start, s.end):
+        if until[i] >= 0 and takes_memory(tape, i):
+            size = size_of(tape, <int32_t>i) * itemsize(tape.t.entry[i].dtype)
+            at[i + 1 - s.start] += size
+            at[until[i] + 1 - s.start] -= size
+    return np.cumsum(change)
+
+
+cdef bint takes_memory(Tape tape, int64_t i) noexcept:
+    cdef ft_entry *e = tape.t.entry + i
+    return e.shape != 0 and e.op != OP_view and not e.flags & FT_DONE
+
+
+cdef list cuts(Tape tape, Sweep *s, live, int64_t n):
+    """The bounds of n segments of about one length, each moved to where the least is live nearby."""
+    cdef int64_t length = s.end - s.start, k, lo, hi, reach = max(length // n // 4, 1)
+    cdef list out = [s.start]
+    for k in range(1, n):
+        lo = max(k * length // n - reach, out[len(out) - 1] - s.start + 1)
+        hi = min(k * length // n + reach, length)
+        if lo < hi:
+            out.append(s.start + lo + int(np.argmin(live[lo:hi])))
+    return out + [s.end]
+
+
+# ---- a segment, once more
+
+cdef bint is_known(ft_entry *e) noexcept nogil:
+    return e.flags & FT_DONE or e.op == OP_input or e.op == OP_constant or e.op == OP_call
+
+
+cdef int repeat_segment(Tape tape, Sweep *s, int64_t lo, int64_t hi, int salt) except -1:
+    """Append the entries [lo, hi) again. Their salt, where no operand stands, tells them from the first ones, with which
+    the optimiser would merge them."""
+    cdef int64_t i, k, n
+    cdef int32_t node
+    cdef ft_entry e
+    cdef Reads o
+    for i in range(lo, hi):
+        e = tape.t.entry[i]
+        if is_known(&e):
+            continue
+        if group_of(tape, <int32_t>i) != i:
+            node = tape.again[group_of(tape, <int32_t>i)]
+            e.aux = tape.t.entry[node].aux
+        else:
+            own_operands(tape, tape, &e)
+            n = reads_of(tape, &e).n
+            o = reads_of(tape, &e)
+            for k in range(n):
+                if o.at[k * o.step] >= 0:
+                    o.at[k * o.step] = again(tape, o.at[k * o.step])
+        if e.op == OP_matmul or (e.op < FT_N_MAP and rows[e.op].arity == 2):
+            e.aux = salt
+        elif e.op in (OP_cast, OP_sum, OP_max, OP_min) or (e.op < FT_N_MAP and rows[e.op].arity == 1):
+            e.b = salt
+        tape.again[i] = emit(tape, e.op, e.dtype, e.flags & (FT_ACTIVE | FT_WEAK), e.shape, e.a, e.b, e.aux)
+    return 0
+
+
+cdef int pull_segments(Tape tape, Sweep *s, list bounds) except -1:
+    cdef int64_t k, n = len(bounds) - 1
+    resize(<void **>&tape.again, &tape.cap_again, tape.t.n, sizeof(int32_t))
+    memset(tape.again, 0xff, s.end * sizeof(int32_t))
+    tape.n_again = s.end
+    try:
+        for k in range(n - 1, -1, -1):
+            if k < n - 1:
+                repeat_segment(tape, s, bounds[k], bounds[k + 1], <int>(k + 1))
+            s.stop = bounds[k]
+            run_pull(tape, s, <int64_t>bounds[k + 1] - 1)
+    finally:
+        tape.n_again = 0
+        s.stop = s.start
+    return 0
+
+
+# ---- how many
+
+cdef int64_t planned(Tape tape, list outputs) except -1:
+    """The memory of the buffers that a plan of these outputs takes. They are taken, and given back untouched."""
+    cdef Tape copy = Tape()
+    cdef Plan plan
+    cdef cnp.ndarray nodes = np.array(outputs, np.int32)
+    cdef int32_t *at = <int32_t *>cnp.PyArray_DATA(nodes)
+    cdef int64_t i
+    cdef int32_t first, top
+    copy_tape(tape, copy)
+    copy.kept = False
+    copy.calls = []
+    for i in range(copy.t.n):
+        copy.t.entry[i].flags &= ~FT_OWNED
+    first = mark_needs(copy, at, len(outputs), &top)
+    if top < 0:
+        return 0
+    try:
+        with nogil:
+            build(copy, &plan, first, top)
+    finally:
+        end_calls(copy)
+    return copy.bytes_out + copy.bytes_pooled + copy.cap_scratch
+
+
+cdef int drop_after(Tape tape, int64_t n) except -1:
+    """Forget the entries from n on, none of which has been computed."""
+    tape.t.n = n
+    return 0
+
+
+cdef list pull_within(Tape tape, Sweep *s, list nodes, int32_t y, int64_t budget, list first, str who):
+    """The nodes of `first`, then the cotangents of `nodes`, from that of y, 1: as a pull that stays within `budget` bytes,
+    the tape included."""
+    cdef int64_t n = tape.t.n, k = 1, tries, took, entries, least = -1, whole = 0, i
+    cdef list out, bounds
+    for i in range(s.start, s.end):
+        if takes_memory(tape, i):
+            whole += size_of(tape, <int32_t>i) * itemsize(tape.t.entry[i].dtype)
+    live = crossing(tape, s)
+    entries = PER_ENTRY * (s.end - s.start)
+    if 3 * entries + SLACK > budget:
+        raise ValueError(f"{who}: the trace of this function alone, of {s.end - s.start} operations, takes more than the budget of "
+                         f"{budget} bytes; use fasttape.scan for its loops, or at least {3 * entries + SLACK} bytes")
+    if whole > 64 * budget:             # the whole is not worth planning
+        k = 4
+    for tries in range(MOST_TRIES):
+        bounds = cuts(tape, s, live, k)
+        begin_pull(tape, s, nodes)
+        give(tape, s, y, constant(tape, 1.0, tape.t.entry[y].dtype & 1))
+        pull_segments(tape, s, bounds)
+        out = first + [cotangent(tape, s, <int32_t>node) for node in nodes]
+        took = planned(tape, out) + PER_ENTRY * (tape.t.n - s.start) + SLACK
+        if took <= budget:
+            return out
+        drop_after(tape, n)
+        if least >= 0 and took > 2 * least or len(bounds) - 1 < k or k > s.end - s.start:
+            break
+        least = took if least < 0 else min(least, took)
+        k *= 2
+    raise ValueError(f"{who}: a budget of {budget} bytes is too small for this function; the least that would do is about "
+                     f"{least} bytes. Of a long loop fasttape.scan, with memory=, needs less")
