@@ -61,7 +61,7 @@ def scan(step, carry, xs=None, length=None, *, schedule=None, memory=None, folde
     _callable(step, "scan: the step")
     length = _length(xs, length)
     schedule = _schedule(schedule, memory, "scan", "blocks", "slots")
-    return _scanning.scan(step, carry, xs, length, schedule, folder, "scan")
+    return _scanning.scan(step, carry, xs, length, schedule, Budget, folder, "scan")
 
 
 def fori_loop(lower, upper, body, carry, *, schedule=None, memory=None, folder=None):
@@ -86,7 +86,7 @@ def fori_loop(lower, upper, body, carry, *, schedule=None, memory=None, folder=N
     schedule = _schedule(schedule, memory, "fori_loop", "blocks", "slots")
     if upper <= lower:
         return carry
-    return _scanning.fori_loop(lower, upper, body, carry, schedule, folder, "fori_loop")
+    return _scanning.fori_loop(lower, upper, body, carry, schedule, Budget, folder, "fori_loop")
 
 
 def while_loop(condition, body, carry, *, schedule=None, memory=None):
@@ -118,7 +118,7 @@ def while_loop(condition, body, carry, *, schedule=None, memory=None):
     _callable(condition, "while_loop: the condition")
     _callable(body, "while_loop: the body")
     schedule = _schedule(schedule, memory, "while_loop", "forward", "backward")
-    return _scanning.while_loop(condition, body, carry, schedule, None, "while_loop")
+    return _scanning.while_loop(condition, body, carry, schedule, Budget, None, "while_loop")
 
 
 def _callable(f, what):

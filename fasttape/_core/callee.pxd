@@ -14,5 +14,6 @@ cdef class Callee:
     cdef int64_t n_input, n_output
     cdef bint reusable              # a call leaves nothing in its plan: one serves calls that follow each other
     cdef list results(self)
+    cdef bint allow(self, int64_t memory) except -1
     cdef Call begin(self)
     cdef int end(self, Call call) except -1

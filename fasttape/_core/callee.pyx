@@ -25,6 +25,10 @@ cdef class Callee:
         """Of each result, its dtype and its shape."""
         raise NotImplementedError
 
+    cdef bint allow(self, int64_t memory) except -1:
+        """Let it take no more than so many bytes, if it lets itself be told; whether it does."""
+        return False
+
     cdef Call begin(self):
         raise NotImplementedError
 

@@ -62,6 +62,7 @@ cdef class Scan(Swept):
     cdef int64_t n_constant, n_carry, n_x, n_y, length
     cdef int64_t go                 # which of the carry ends an open loop, whose length is unknown; -1: none does
     cdef object schedule            # None: all states are stored
+    cdef bint shares                # its schedule is a share of the budget of the transform around it
     cdef object folder              # where files go, None: the system's place for them
     cdef Layout state
     cdef list outcome, idle

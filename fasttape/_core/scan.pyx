@@ -236,6 +236,11 @@ cdef class Scan(Swept):
     cdef list results(self):
         return self.outcome
 
+    cdef bint allow(self, int64_t memory) except -1:
+        if self.shares:
+            self.schedule.memory = memory
+        return self.shares
+
     cdef int pull(self, Tape tape, Sweep *s, int32_t i) except -1:
         return pull_scan(self, tape, s, i)
 

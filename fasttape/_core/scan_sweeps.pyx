@@ -175,6 +175,7 @@ cdef Scan pushed_scan(Scan f, tuple constants, tuple carry, tuple xs, tuple ys, 
                 out.append(fit(tape, lanes, node, shape_of(tape, results[first + k])))
         f.derived[key] = new_scan(program_of(tape, f"pushforward of {f.body.name}", n_input, out), c + len(constants),
                                   f.n_carry + len(carry), f.n_x + len(xs), f.length, f.go, f"pushforward of {f.name}", f.schedule, f.folder)
+        (<Scan>f.derived[key]).shares = f.shares
     finally:
         leave(tape, outer)
     return f.derived[key]

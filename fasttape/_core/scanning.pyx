@@ -92,9 +92,15 @@ cdef class Recording:
         gather(form, carry, out)
         return out
 
-    cdef list finish(self, Scan loop, Body body, list others):
-        """Append the call; the leaves of its results."""
-        cdef int32_t first = emit_call(self.tape, loop, body.constants + self.carry_nodes + others)
+    cdef list finish(self, Scan loop, Body body, list others, share):
+        """Append the call; the leaves of its results. `share` makes a schedule of a budget."""
+        cdef int32_t first
+        cdef Tape around = self.tape
+        while around.parent is not None and not around.budget:
+            around = around.parent
+        if loop.schedule is None and around.budget:
+            loop.schedule, loop.shares = share(around.budget), True
+        first = emit_call(self.tape, loop, body.constants + self.carry_nodes + others)
         cdef int64_t k
         nodes = [first + k for k in range(loop.n_output - 1)]
         after_record(self.tape)
@@ -153,7 +159,7 @@ cdef Body traced_body(Recording r, object run, list others):
     return body
 
 
-def scan(step, carry, xs, length, schedule, folder, who):
+def scan(step, carry, xs, length, schedule, share, folder, who):
     """What `fasttape.scan` does, its arguments being checked."""
     cdef Form xs_form = form_of(xs, f"{who}: xs"), y_form
     cdef list xs_leaves = [], made, others
@@ -184,14 +190,14 @@ def scan(step, carry, xs, length, schedule, folder, who):
 
         body = traced_body(r, run, others)
         made = r.finish(new_scan(body.program, len(body.constants), n, len(xs_nodes), length, -1, who, schedule, folder),
-                        body, xs_nodes)
+                        body, xs_nodes, share)
     finally:
         r.close()
     y_form = results[len(results) - 1]
     return rebuilt(r.carry, made[:n]), rebuilt(y_form, made[n:])
 
 
-def fori_loop(lower, upper, body_function, carry, schedule, folder, who):
+def fori_loop(lower, upper, body_function, carry, schedule, share, folder, who):
     """What `fasttape.fori_loop` does: the counter is handed on beside the carry."""
     cdef Recording r = Recording(who, (float(lower), carry), [])
     cdef list made
@@ -203,13 +209,13 @@ def fori_loop(lower, upper, body_function, carry, schedule, folder, who):
             return r.returned_carry((i + 1.0, body_function(i, inner)))
 
         body = traced_body(r, run, [])
-        made = r.finish(new_scan(body.program, len(body.constants), n, 0, upper - lower, -1, who, schedule, folder), body, [])
+        made = r.finish(new_scan(body.program, len(body.constants), n, 0, upper - lower, -1, who, schedule, folder), body, [], share)
     finally:
         r.close()
     return rebuilt(r.carry, made[:n])[1]
 
 
-def while_loop(condition, body_function, carry, schedule, folder, who):
+def while_loop(condition, body_function, carry, schedule, share, folder, who):
     """What `fasttape.while_loop` does: whether to go on is handed on beside the carry, as 1 or 0."""
     cdef Recording r = Recording(who, (0.0, carry), [])
     cdef list made
@@ -234,7 +240,7 @@ def while_loop(condition, body_function, carry, schedule, folder, who):
             return r.returned_carry((asked(inner), inner))
 
         body = traced_body(r, run, [])
-        made = r.finish(new_scan(body.program, len(body.constants), n, 0, 0, 0, who, schedule, folder), body, [])
+        made = r.finish(new_scan(body.program, len(body.constants), n, 0, 0, 0, who, schedule, folder), body, [], share)
     finally:
         r.close()
     return rebuilt(r.carry, made[:n])[1]

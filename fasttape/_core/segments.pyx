@@ -14,6 +14,7 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from fasttape._core.buffers cimport Plan
+from fasttape._core.callee cimport Callee
 from fasttape._core.copies cimport copy_tape, own_operands
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.plan cimport build, end_calls
@@ -125,6 +126,11 @@ cdef int pull_segments(Tape tape, Sweep *s, list bounds) except -1:
 
 # ---- how many
 
+cdef str in_mb(int64_t size):
+    """Rounded up, so that a budget of it is enough."""
+    return f"{-(-size // 100000) / 10:g} MB"
+
+
 cdef int64_t planned(Tape tape, list outputs) except -1:
     """The memory of the buffers that a plan of these outputs takes. They are taken, and given back untouched."""
     cdef Tape copy = Tape()
@@ -160,14 +166,19 @@ cdef list pull_within(Tape tape, Sweep *s, list nodes, int32_t y, int64_t budget
     the tape included."""
     cdef int64_t n = tape.t.n, k = 1, tries, took, entries, least = -1, whole = 0, i
     cdef list out, bounds
+    loops = sum([(<Callee>callee).allow(budget) for callee in tape.programs])
+    if loops:                           # a share each, and one for all else
+        budget //= loops + 1
+        for callee in tape.programs:
+            (<Callee>callee).allow(budget)
     for i in range(s.start, s.end):
         if takes_memory(tape, i):
             whole += size_of(tape, <int32_t>i) * itemsize(tape.t.entry[i].dtype)
     live = crossing(tape, s)
     entries = PER_ENTRY * (s.end - s.start)
     if 3 * entries + SLACK > budget:
-        raise ValueError(f"{who}: the trace of this function alone, of {s.end - s.start} operations, takes more than the budget of "
-                         f"{budget} bytes; use fasttape.scan for its loops, or at least {3 * entries + SLACK} bytes")
+        raise ValueError(f"{who}: the trace of this function alone, of {s.end - s.start} operations, takes {in_mb(3 * entries + SLACK)}, "
+                         f"of {in_mb(budget)} that it may take; give more, or let fasttape.scan run its loops")
     if whole > 64 * budget:             # the whole is not worth planning
         k = 4
     for tries in range(MOST_TRIES):
@@ -184,5 +195,5 @@ cdef list pull_within(Tape tape, Sweep *s, list nodes, int32_t y, int64_t budget
             break
         least = took if least < 0 else min(least, took)
         k *= 2
-    raise ValueError(f"{who}: a budget of {budget} bytes is too small for this function; the least that would do is about "
-                     f"{least} bytes. Of a long loop fasttape.scan, with memory=, needs less")
+    raise ValueError(f"{who}: {in_mb(budget)} are too little for this function; the least that would do is {in_mb(least)}. "
+                     f"A long loop by fasttape.scan would need less")
