@@ -276,7 +276,6 @@ cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
     cdef int32_t results = tape.t.entry[i].b, n, k, node, view
     cdef int64_t lo
     cdef int copied
-    cdef bint there
     cdef const void *data
     cdef ft_step *s
     cdef ft_instr *ins
@@ -291,8 +290,9 @@ cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
     for k in range(n):
         node = tape.t.args[tape.t.entry[i].aux + 2 + k]
         if node < 0 or is_store(tape, node):
-            there = node >= 0 and tape.t.entry[group_of(tape, node)].flags & FT_NEED
-            new_step(tape).at[0] = <char *>&tape.t.val[node].p if there else NULL
+            s = new_step(tape)
+            if node >= 0 and tape.t.entry[group_of(tape, node)].flags & FT_NEED:
+                s.at[0] = <char *>&tape.t.val[node]
             continue
         copied = copy_in(tape, plan, node, &data, &view)
         if copied:
@@ -301,7 +301,8 @@ cdef int plan_program(Tape tape, Plan *plan, int32_t i) except -1:
     for k in range(results):
         s = new_step(tape)
         if is_store(tape, i + k):
-            s.at[0] = <char *>&tape.t.val[i + k].p if tape.t.entry[i + k].flags & FT_EXEC else NULL
+            if tape.t.entry[i + k].flags & FT_EXEC:
+                s.at[0] = <char *>&tape.t.val[i + k]
             tape.t.entry[i + k].flags &= ~FT_EXEC
         elif tape.t.entry[i + k].shape == 0:
             s.at[0] = <char *>&tape.t.val[i + k].f

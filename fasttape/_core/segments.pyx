@@ -62,13 +62,15 @@ cdef bint takes_memory(Tape tape, int64_t i) noexcept:
 
 cdef list cuts(Tape tape, Sweep *s, live, int64_t n):
     """The bounds of n segments of about one length, each moved to where the least is live nearby."""
-    cdef int64_t length = s.end - s.start, k, lo, hi, reach = max(length // n // 4, 1)
+    cdef int64_t length = s.end - s.start, k, lo, hi, cut, reach = max(length // n // 4, 1)
     cdef list out = [s.start]
     for k in range(1, n):
         lo = max(k * length // n - reach, out[len(out) - 1] - s.start + 1)
         hi = min(k * length // n + reach, length)
         if lo < hi:
-            out.append(s.start + lo + int(np.argmin(live[lo:hi])))
+            cut = group_of(tape, <int32_t>(s.start + lo + int(np.argmin(live[lo:hi]))))
+            if cut > out[len(out) - 1]:      # the results of a call stay together
+                out.append(cut)
     return out + [s.end]
 
 
@@ -128,7 +130,7 @@ cdef int pull_segments(Tape tape, Sweep *s, list bounds) except -1:
 
 cdef str in_mb(int64_t size):
     """Rounded up, so that a budget of it is enough."""
-    return f"{-(-size // 100000) / 10:g} MB"
+    return f"{(size + 99999) // 100000 / 10.0:g} MB"
 
 
 cdef int64_t planned(Tape tape, list outputs) except -1:
@@ -164,7 +166,7 @@ cdef int drop_after(Tape tape, int64_t n) except -1:
 cdef list pull_within(Tape tape, Sweep *s, list nodes, int32_t y, int64_t budget, list first, str who):
     """The nodes of `first`, then the cotangents of `nodes`, from that of y, 1: as a pull that stays within `budget` bytes,
     the tape included."""
-    cdef int64_t n = tape.t.n, k = 1, tries, took, entries, least = -1, whole = 0, i
+    cdef int64_t n = tape.t.n, k = 1, took, entries, least = -1, whole = 0, i
     cdef list out, bounds
     loops = sum([(<Callee>callee).allow(budget) for callee in tape.programs])
     if loops:                           # a share each, and one for all else
@@ -181,7 +183,7 @@ cdef list pull_within(Tape tape, Sweep *s, list nodes, int32_t y, int64_t budget
                          f"of {in_mb(budget)} that it may take; give more, or let fasttape.scan run its loops")
     if whole > 64 * budget:             # the whole is not worth planning
         k = 4
-    for tries in range(MOST_TRIES):
+    for _ in range(MOST_TRIES):
         bounds = cuts(tape, s, live, k)
         begin_pull(tape, s, nodes)
         give(tape, s, y, constant(tape, 1.0, tape.t.entry[y].dtype & 1))
