@@ -29,6 +29,14 @@ cdef object result_of(Program p, list leaves, bint traced):
     return call_traced(p, leaves) if traced else p.run(leaves)
 
 
+cdef bint bodily(list leaves) except -1:
+    """A value is one of a loop's body, which has none."""
+    for x in leaves:
+        if isinstance(x, Tracer) and (<Tracer>x).tape is not None and (<Tracer>x).tape.bodily:
+            return True
+    return False
+
+
 cdef class Paths:
     """The programs of one signature, the one that was used last first."""
     cdef Form arguments
@@ -143,6 +151,8 @@ cdef class Compiled:
         key = form.key()
         gather(form, (args, kwargs), leaves)
         traced = has_traced(leaves)
+        if traced and bodily(leaves):   # there are no values to trace a path for: as if it were not compiled
+            return self.function(*args, **kwargs)
         paths = self.signatures.get(key)
         if paths is None:
             paths = self.enter(key, form)

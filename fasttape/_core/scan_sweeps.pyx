@@ -427,7 +427,8 @@ cdef int pull_through(Scan f, Tape tape, Sweep *s, int32_t i) except -1:
     ys = {k - f.n_carry: node for k, node in given.items() if k >= f.n_carry}
     sums = {k: tape.ct[<int32_t>nodes[k] - s.start] for k in moving
             if k < f.n_constant and tape.ct[<int32_t>nodes[k] - s.start] >= 0}
-    out = pull_loop(tape, f, [again(tape, node) for node in nodes], again(tape, i) + <int32_t>f.n_output - 1, moving, carry, ys, sums, s.lanes)
+    out = pull_loop(tape, f, [again(tape, node) for node in nodes], again(tape, i) + <int32_t>f.n_output - 1, moving, carry, ys,
+                    sums, s.lanes)
     for k, node in out.items():
         if k < f.n_constant:
             tape.ct[<int32_t>nodes[k] - s.start] = node
