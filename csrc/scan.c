@@ -13,6 +13,10 @@ typedef struct {                /* who runs */
     int64_t work;               /* left until the next look for signals */
 } runner;
 
+static int64_t steps_run;
+
+int64_t ft_steps_run(void) { return ft_counted(&steps_run); }
+
 static int fail(ft_store *e, int error, int64_t step) {
     e->error = error;
     e->error_step = step;
@@ -53,12 +57,14 @@ static int advance_light(ft_store *e, const ft_scan *s, runner *r, int64_t start
         int64_t count = at_once(&s->keep.steps, stop - start - e->k, LIMIT);
         run_steps(&s->keep.steps, r->vm, r->place, data_of(e, start + e->k + 1), start + e->k, count, e->now);
         e->k += count;
+        ft_count(&steps_run, count);
         if (start + e->k < stop) return 1;
     } else for (; start + e->k < stop; e->k++) {
         if (r->work <= 0 && !e->inside) return 1;
         char *from[FT_RECORDS] = {data_of(e, start + e->k)}, *to[FT_RECORDS] = {data_of(e, start + e->k + 1)};
         int more = run_body(b, r->vm, r->library, r->place, from, to, start + e->k, &e->inside);
         if (more) return more;
+        ft_count(&steps_run, 1);
         r->work -= b->work + 16;
     }
     if (!s->keep.steps.loop) memcpy(e->now, data_of(e, stop), (size_t)e->state_size);
@@ -74,6 +80,7 @@ static int advance(ft_store *e, const ft_scan *s, runner *r, int64_t start, int6
         run_steps(&b->steps, r->vm, r->place, keep ? data_of(e, start + e->k) : NULL, start + e->k, count, e->now);
         r->work -= count * b->steps.loop->n_op;
         e->k += count;
+        ft_count(&steps_run, count);
         return start + e->k < stop;
     }
     for (; start + e->k < stop; e->k++) {
@@ -83,6 +90,7 @@ static int advance(ft_store *e, const ft_scan *s, runner *r, int64_t start, int6
         int more = run_body(b, r->vm, r->library, r->place, from, to, start + e->k, &e->inside);
         if (more) return more;
         e->now = to[0];
+        ft_count(&steps_run, 1);
         r->work -= b->work + 16;
     }
     return 0;
@@ -110,6 +118,7 @@ static int advance_open(ft_store *e, const ft_scan *s, runner *r, int64_t start,
             if (more) return more;
             e->now = to[0];
         }
+        ft_count(&steps_run, 1);
         r->work -= b->work + 16;
     }
     e->at = start + e->k;

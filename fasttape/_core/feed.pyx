@@ -16,6 +16,7 @@ cdef extern from "scan.h" nogil:
     ft_drive ft_scan_forward, ft_scan_reverse
     void ft_store_clear(ft_store *)
     void ft_store_drop(ft_store *)
+    int64_t ft_steps_run()
 
 scan_forward = ft_scan_forward
 scan_reverse = ft_scan_reverse
@@ -120,3 +121,8 @@ cdef int feed_rows(ft_store *e, int what) noexcept nogil:
             feed.failure = error
             return 1
         return 0
+
+
+def steps_run():
+    """Forward steps of all loops so far, counted where they are run. For tests."""
+    return ft_steps_run()

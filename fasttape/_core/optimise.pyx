@@ -280,7 +280,7 @@ cdef int32_t move_entry(Tape old, Tape new, Rewrite *r, int32_t i) except -1:
     for k in range(n):
         o = reads_of(new, &e)
         if o.at[k * o.step] >= 0:
-            y = r.to[o.at[k]] if is_store(old, o.at[k * o.step]) else moved(old, new, r, o.at[k * o.step])
+            y = moved_store(old, r.to, o.at[k]) if is_store(old, o.at[k * o.step]) else moved(old, new, r, o.at[k * o.step])
             o = reads_of(new, &e)
             o.at[k * o.step] = y
     if e.op == OP_assemble or e.op == OP_pack or e.op == OP_loop or e.op == OP_program:

@@ -510,7 +510,7 @@ cdef class Roller:
         for k in range(n):
             o = reads_of(self.new, &e)
             if o.at[k * o.step] >= 0:
-                y = self.to[o.at[k]] if is_store(self.old, o.at[k * o.step]) else self.node(o.at[k * o.step])
+                y = moved_store(self.old, self.to, o.at[k]) if is_store(self.old, o.at[k * o.step]) else self.node(o.at[k * o.step])
                 o = reads_of(self.new, &e)
                 o.at[k * o.step] = y
         return emit_group(self.old, self.new, i, &e)

@@ -178,6 +178,11 @@ cdef inline bint is_store(Tape tape, int32_t node) noexcept nogil:
     """What a loop leaves for its reversal, which takes it where it has been computed and does without where not."""
     return tape.t.entry[node].op == OP_program and tape.t.entry[node].dtype == FT_I64
 
+cdef inline int32_t moved_store(Tape tape, const int32_t *to, int32_t node) noexcept nogil:
+    """Where a store is now that its loop's first result has moved; -1 if it has not."""
+    cdef int32_t first = to[node - tape.t.entry[node].a]
+    return first + tape.t.entry[node].a if first >= 0 else -1
+
 cdef inline int32_t group_of(Tape tape, int32_t i) noexcept nogil:
     """The first of the results of a loop or a program, of which i is one; any other entry itself."""
     return i - tape.t.entry[i].a if tape.t.entry[i].op == OP_loop or tape.t.entry[i].op == OP_program else i
