@@ -8,9 +8,10 @@ from fasttape.loops import fori_loop, scan, while_loop
 from fasttape.plots import plot_memory
 from fasttape.program import Program, compile, trace
 from fasttape.special import stop_gradient
+from fasttape.tradeoff import tradeoff
 from fasttape.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = ["Array", "GuardError", "MemoryProfile", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile",
            "fori_loop", "grad", "hessian", "hvp", "jacobian", "jvp", "numpy", "peak_memory", "plot_memory", "scan",
-           "schedules", "special", "stop_gradient", "table", "trace", "value", "value_and_grad", "vjp", "while_loop"]
+           "schedules", "special", "stop_gradient", "table", "trace", "tradeoff", "value", "value_and_grad", "vjp", "while_loop"]

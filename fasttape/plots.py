@@ -83,3 +83,23 @@ def _draw(axes, title, profile, unit):
     highest = np.maximum.reduceat(profile.bytes, starts) / unit if starts.size else np.zeros(0)
     axes.stairs(highest, edges, fill=True, facecolor="tab:green")
     axes.set(title=f"{title}: peak {inspect.size_text(profile.peak)}", xlabel="instruction", xlim=(0, edges[-1] or 1))
+
+
+def plot_tradeoff(points, file=None):
+    """Draw the points of `tradeoff`; see `Tradeoff.plot`."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("plotting needs matplotlib: pip install fasttape[plot]") from None
+    name, unit = inspect.unit_of(max(point.memory for point in points))
+    figure = Figure(figsize=(4.5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.loglog([point.memory / unit for point in points], [point.predicted for point in points], "-", label="predicted")
+    measured = [(point.memory / unit, point.measured) for point in points if point.measured is not None]
+    axes.loglog(*zip(*measured, strict=True), "o", label="measured")
+    axes.set_xlabel(f"memory, {name}")
+    axes.set_ylabel("value and gradient, s")
+    axes.legend(frameon=False)
+    if file is not None:
+        figure.savefig(file, dpi=150)
+    return figure

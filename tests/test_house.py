@@ -40,7 +40,7 @@ FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.s
 # What a module outside _core knows of the package; "_core" is all of that folder.
 KNOWN = {
     "__init__": {"functions", "inspect", "loops", "numpy", "plots", "program", "schedules", "sparse", "special", "testing",
-                 "transforms", "tree", "_core"},
+                 "tradeoff", "transforms", "tree", "_core"},
     "__main__": {"_demo"},
     "transforms": {"schedules", "tree", "_core"},
     "functions": {"_core"},
@@ -49,6 +49,7 @@ KNOWN = {
     "program": {"inspect", "transforms", "_core"},
     "loops": {"schedules", "_core"},
     "schedules": set(),
+    "tradeoff": {"loops", "plots", "program", "schedules", "transforms", "_core"},
     "tree": set(),
 }
 CORE_AND_PEERS = {"_core", "functions", "special", "transforms", "tree"}    # of any other module

@@ -87,10 +87,11 @@ cdef class Kept:
 
 
 def rows_of(Scan loop):
-    if loop.schedule is None:
+    schedule = loop.schedule if loop.data is None else loop.data.schedule
+    if schedule is None:
         yield from [[FT_ADVANCE, 0, loop.length, 0, FT_KEEP, 0], [FT_TURN, 0, 0, 0, 0, 0], [FT_REVERSE, 0, loop.length, 0, 0, 0]]
     else:
-        for block in loop.schedule.blocks(loop.length):
+        for block in schedule.blocks(loop.length):
             yield from np.asarray(block).tolist()
 
 
@@ -193,3 +194,14 @@ def course(Program p):
     spans, live = course_of(p, {})
     return (np.cumsum(spans) - spans, live, sum([bytes_of(p.tape, <int32_t>k) for k in range(p.n_input)]),
             sum([bytes_of(p.tape, p.outputs[k]) for k in range(p.n_result)]))
+
+
+def loop_sizes(Program p):
+    """Of the loop that a program reverses: bytes of a state, of the data of a step, and of the records that take turns."""
+    cdef Reversal r
+    for callee in p.tape.programs:
+        if isinstance(callee, Reversal):
+            r = callee
+            return r.loop.state.size, r.loop.state.size if r.data.light else r.data.layout.size, \
+                2 * (r.loop.state.size + r.sweep.size)
+    raise ValueError("the program reverses no loop")

@@ -109,7 +109,7 @@ def count(number, what):
 class Schedule:
     """What all schedules offer. A subclass says its `blocks`, and its parameters in `_parameters`."""
 
-    _parameters = ()
+    _parameters: tuple[str, ...] = ()
 
     def blocks(self, length):
         """The rows for a loop of so many steps, as an iterator of int64 arrays of six columns (see actions.py)."""

@@ -61,7 +61,7 @@ class Revolve(Schedule):
     (416, 322)
     """
 
-    _parameters = ("snapshots",)
+    _parameters: tuple[str, ...] = ("snapshots",)
 
     def __init__(self, snapshots):
         self.snapshots = count(snapshots, f"{type(self).__name__}: the number of snapshots")
