@@ -3,35 +3,25 @@ import numpy as np
 
 import fasttape as ft
 
-STEPS, SEGMENTS, CELLS = 100, 10, 1000
+STEPS, SNAPSHOTS, CELLS = 100, 10, 1000
 
 
-def steps(u, n):
-    """`n` explicit steps; each mean of neighbours is an array of its own."""
-    for _ in range(n):
-        u = u + 0.2 * np.tanh(np.concatenate((u[1:], u[:1])) - 2.0 * u + np.concatenate((u[-1:], u[:-1])))
-    return u
+def step(u, _):
+    """An explicit step; each mean of neighbours is an array of its own."""
+    return u + 0.2 * np.tanh(np.concatenate((u[1:], u[:1])) - 2.0 * u + np.concatenate((u[-1:], u[:-1]))), None
 
 
-def roughness(u):
+def roughness(u, schedule=None):
+    u, _ = ft.scan(step, u, length=STEPS, schedule=schedule)
     return np.sum(u * u)
 
 
 def programs():
-    """By mode: the program of a directional derivative, of a gradient, and of one that keeps the ends of segments.
-
-    A segment is a program: what calls it keeps its arguments, and a sweep computes what it needs of it again.
-    """
+    """By mode: the program of a directional derivative alone, of a gradient, and of one by a schedule with few snapshots."""
     u = np.sin(np.linspace(0.0, 2.0 * np.pi, CELLS))
-    segment = ft.trace(lambda u: steps(u, STEPS // SEGMENTS), u)
-
-    def segmented(u):
-        for _ in range(SEGMENTS):
-            u = segment(u)
-        return roughness(u)
-
-    plain = ft.trace(lambda u: roughness(steps(u, STEPS)), u)
-    return {"forward": plain.jvp(), "reverse": plain.grad(), "checkpointed": ft.trace(ft.grad(segmented), u)}
+    few = ft.schedules.Revolve(SNAPSHOTS)
+    return {"forward": ft.trace(lambda u: ft.jvp(roughness, u, u)[1], u), "reverse": ft.trace(ft.grad(roughness), u),
+            "checkpointed": ft.trace(ft.grad(lambda u: roughness(u, few)), u)}
 
 
 def draw(file):
