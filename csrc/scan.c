@@ -85,7 +85,7 @@ static int advance(ft_store *e, const ft_scan *s, runner *r, int64_t start, int6
     }
     for (; start + e->k < stop; e->k++) {
         if (r->work <= 0 && !e->inside) return 1;
-        char *from[FT_RECORDS] = {e->now};
+        char *from[FT_RECORDS] = {e->now, NULL, NULL};
         char *to[FT_RECORDS] = {other_state(e), NULL, keep ? data_of(e, start + e->k) : NULL};
         int more = run_body(b, r->vm, r->library, r->place, from, to, start + e->k, &e->inside);
         if (more) return more;

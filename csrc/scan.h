@@ -27,9 +27,22 @@ typedef struct {
     double *values;
 } ft_steps;
 
+/* A pointer of a body's plan that differs from step to step: into a record, `base` being its kind, of those that are
+ * written FT_RECORDS more; or into a slice. */
+typedef struct {
+    char **at;
+    int64_t delta, size;
+    int32_t base, place;
+} ft_patch;
+
 typedef struct {
     ft_call *call;              /* NULL: there is no such body */
     const ft_port *in, *out;    /* a port for each of its arguments and results */
+    const ft_patch *patch;      /* those into records, then those into slices */
+    int64_t n_record_patch, n_patch;
+    const int32_t *number;      /* arguments that are numbers and differ from step to step */
+    const int32_t *copied;      /* results that are not computed where they belong */
+    int64_t n_number, n_copied;
     int64_t work;
     ft_steps steps;
 } ft_body;

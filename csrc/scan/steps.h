@@ -24,25 +24,26 @@ static char *where(const ft_port *p, const ft_step *place, char *const *record, 
 
 static void lay_step(const ft_body *b, const ft_step *place, char *const *from, char *const *to, int64_t step) {
     ft_call *c = b->call;
-    for (int32_t k = 0; k < c->n_input; k++) {
-        const ft_port *p = b->in + k;
-        if (p->kind >= FT_P_PLACE) continue;
-        char *at = where(p, place, from, step);
-        if (c->moves[k]) ft_lay(c, k, k, at);
-        else c->tape->val[k].f = p->narrow ? *(const float *)at : *(const double *)at;
+    char *base[2 * FT_RECORDS];
+    memcpy(base, from, FT_RECORDS * sizeof *base);
+    memcpy(base + FT_RECORDS, to, FT_RECORDS * sizeof *base);
+    const ft_patch *p = b->patch, *slices = p + b->n_record_patch, *end = p + b->n_patch;
+    for (; p < slices; p++) *p->at = base[p->base] + p->delta;
+    for (; p < end; p++) *p->at = place_at(place, p->place) + step * p->size + p->delta;
+    for (int64_t k = 0; k < b->n_number; k++) {
+        const ft_port *port = b->in + b->number[k];
+        const char *at = where(port, place, from, step);
+        c->tape->val[b->number[k]].f = port->narrow ? *(const float *)at : *(const double *)at;
     }
-    for (int64_t k = 0; k < c->n_output; k++)
-        if (c->moves[c->n_input + k]) ft_lay(c, c->n_input + k, c->output[k], where(b->out + k, place, to, step));
     c->run.next = c->run.entry = c->run.block = 0;
 }
 
-/* Results that are not computed where they belong. */
 static void copy_out(const ft_body *b, const ft_vm *vm, const ft_step *place, char *const *to, int64_t step) {
     const ft_call *c = b->call;
     const ft_tape *t = c->tape;
-    for (int64_t k = 0; k < c->n_output; k++) {
+    for (int64_t j = 0; j < b->n_copied; j++) {
+        int32_t k = b->copied[j];
         const ft_port *p = b->out + k;
-        if (c->moves[c->n_input + k]) continue;
         const ft_entry *e = t->entry + c->output[k];
         char *at = where(p, place, to, step);
         if (e->shape == 0) {

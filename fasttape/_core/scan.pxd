@@ -12,7 +12,7 @@ from fasttape._core.vm cimport *
 
 cdef extern from "scan.h" nogil:
     enum:
-        FT_P_STATE, FT_P_SWEEP, FT_P_DATA, FT_P_SLICE, FT_P_PLACE, FT_P_NONE
+        FT_P_STATE, FT_P_SWEEP, FT_P_DATA, FT_P_SLICE, FT_P_PLACE, FT_P_NONE, FT_RECORDS
     ctypedef struct ft_port:
         int32_t kind, narrow
         int64_t at, size
@@ -21,10 +21,18 @@ cdef extern from "scan.h" nogil:
         ft_loop_fn code
         const ft_port *stream
         double *values
+    ctypedef struct ft_patch:
+        char **at
+        int64_t delta, size
+        int32_t base, place
     ctypedef struct ft_body:
         ft_call *call
         const ft_port *inp "in"
         const ft_port *out
+        const ft_patch *patch
+        const int32_t *number
+        const int32_t *copied
+        int64_t n_record_patch, n_patch, n_number, n_copied
         int64_t work
         ft_steps steps
     ctypedef struct ft_scan:
@@ -95,6 +103,7 @@ ctypedef int (*reversal_rule)(Reversal r, Tape tape, Sweep *s, int32_t i) except
 cdef scan_rule pull_scan, push_scan
 cdef reversal_rule pull_reversal, push_reversal
 
+cdef bint numbers_alone(Program p) noexcept
 cdef list parts_of(Program p, int64_t first, int64_t n)
 cdef tuple stacked(int64_t length, part)
 cdef tuple record_port(int kind, Layout layout, int64_t k)

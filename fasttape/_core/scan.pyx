@@ -106,10 +106,59 @@ cdef char *record(ScanCall call, int64_t size) except NULL:
     return <char *>((<size_t>cnp.PyArray_DATA(array) + LINE - 1) // LINE * LINE)
 
 
+cdef const int32_t *numbers(ScanCall call, list of) except NULL:
+    cdef cnp.ndarray array = np.array(of + [0], np.int32)
+    call.memory.append(array)
+    return <const int32_t *>cnp.PyArray_DATA(array)
+
+
+cdef int add_patches(State s, int64_t place, int32_t node, port, int records, list out) except -1:
+    """What points, in a plan, to an argument or result that lies at a port; its records are numbered from `records`."""
+    cdef int64_t k
+    kind, _, at, size = port
+    base, delta, where = (records + kind, at, 0) if kind < FT_RECORDS else (2 * FT_RECORDS, 0, at)
+    out.append((base, <size_t>&s.tape.t.val[node].p, delta, size, where))
+    for k in range(s.c.first[place], s.c.first[place + 1]):
+        out.append((base, <size_t>s.c.field[k].at, delta + s.c.field[k].delta, size, where))
+    return 0
+
+
+cdef int set_patches(ScanCall call, ft_body *body, State s, list inputs, list outputs) except -1:
+    cdef list found = [], number = [], copied = []
+    cdef int64_t k
+    cdef cnp.ndarray array
+    cdef ft_patch *p
+    for k in range(<int64_t>len(inputs)):
+        if inputs[k][0] == FT_P_PLACE:
+            continue
+        if s.c.moves[k]:
+            add_patches(s, k, <int32_t>k, inputs[k], 0, found)
+        else:
+            number.append(k)
+    for k in range(<int64_t>len(outputs)):
+        if s.c.moves[s.c.n_input + k]:
+            add_patches(s, s.c.n_input + k, s.c.output[k], outputs[k], FT_RECORDS, found)
+        else:
+            copied.append(k)
+    found.sort()
+    array = np.zeros((len(found) + 1) * sizeof(ft_patch), np.uint8)
+    call.memory.append(array)
+    p = <ft_patch *>cnp.PyArray_DATA(array)
+    for k, (base, at, delta, size, place) in enumerate(found):
+        p[k].at = <char **><size_t>at
+        p[k].base, p[k].delta, p[k].size, p[k].place = base, delta, size, place
+    body.patch = p
+    body.n_record_patch, body.n_patch = sum([patch[0] < 2 * FT_RECORDS for patch in found]), len(found)
+    body.number, body.n_number = numbers(call, number), len(number)
+    body.copied, body.n_copied = numbers(call, copied), len(copied)
+    return 0
+
+
 cdef int set_body(ScanCall call, ft_body *body, Program p, list inputs, list outputs) except -1:
     cdef State s = p.begin()
     call.lent.append((p, s))
     body.call = &s.c
+    set_patches(call, body, s, inputs, outputs)
     body.inp = ports(call, inputs)
     body.out = ports(call, outputs)
     body.work = s.work

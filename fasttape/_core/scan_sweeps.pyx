@@ -29,6 +29,13 @@ from fasttape._core.trace cimport begin_pull, current, enter_own, leave, run_pul
 
 cnp.import_array()
 
+cdef enum:
+    MUCH = 1 << 28                  # bytes of data of a loop that are not kept to save time
+
+cdef set CHEAP = {OP_add, OP_subtract, OP_multiply, OP_divide, OP_negative, OP_positive, OP_absolute, OP_square, OP_scale,
+                  OP_scale_both, OP_add_scaled, OP_ratio, OP_where, OP_maximum, OP_minimum, OP_less, OP_less_equal, OP_greater,
+                  OP_greater_equal, OP_equal, OP_not_equal}
+
 cdef int64_t last_tag = 0            # of the data of reversals, each its own
 
 
@@ -282,6 +289,33 @@ cdef int64_t fixed_size(Scan f, Tape tape, int64_t n_input, list outputs) except
     return total
 
 
+cdef bint worth_keeping(Scan f, Tape tape, list nodes, Layout layout) except -1:
+    """Where everything is stored: whether the data of a step takes less time to keep than to compute again from the
+    state, by a rule of thumb: what a sine takes, four numbers are written and read again in."""
+    cdef cnp.ndarray array = np.zeros(tape.t.n, np.uint8)
+    cdef uint8_t *wanted = <uint8_t *>cnp.PyArray_DATA(array)
+    cdef int64_t i, k, work = 0
+    cdef ft_entry *e
+    cdef Reads o
+    if layout.size > 4 * f.state.size and f.length * layout.size > MUCH:
+        return False
+    for i in nodes:
+        wanted[i] = True
+    for i in range(tape.t.n - 1, f.n_input - 1, -1):
+        if not wanted[i]:
+            continue
+        e = tape.t.entry + i
+        if e.op == OP_matmul:
+            work += size_of(tape, <int32_t>i) * dims_of(tape, e.a)[ndim_of(tape, e.a) - 1] // 4
+        elif e.op < FT_N_MAP and e.op not in CHEAP:
+            work += 4 * size_of(tape, <int32_t>i)
+        o = reads_of(tape, e)
+        for k in range(o.n):
+            if o.at[k * o.step] >= 0:
+                wanted[o.at[k * o.step]] = True
+    return work > layout.size // 8
+
+
 cdef int set_data(Reversal r, Tape tape, int64_t end, int64_t n_input, list results, list outputs) except -1:
     """The programs of a reversal: `tape` holds a step and its pull, whose first nodes are the loop's and the seeds."""
     cdef Scan f = r.loop
@@ -293,14 +327,15 @@ cdef int set_data(Reversal r, Tape tape, int64_t end, int64_t n_input, list resu
     d.tag = last_tag
     r.data = d
     name = f"pullback of {f.body.name}"
+    nodes = data_of(tape, f, end, outputs)
+    d.layout = layout_of(tape, nodes)
     d.schedule = f.schedule
-    if d.schedule is not None:
-        nodes = data_of(tape, f, end, outputs)
-        d.layout = layout_of(tape, nodes)
-        if hasattr(d.schedule, "choose"):
-            d.schedule = d.schedule.choose(f.length if f.go < 0 else None, f.state.size, d.layout.size,
-                                           fixed_size(f, tape, n_input, outputs))
-    d.light = d.schedule is None
+    if hasattr(d.schedule, "choose"):
+        d.schedule = d.schedule.choose(f.length if f.go < 0 else None, f.state.size, d.layout.size,
+                                       fixed_size(f, tape, n_input, outputs))
+        d.light = d.schedule is None
+    elif d.schedule is None:
+        d.light = f.go >= 0 or numbers_alone(f.body) or not worth_keeping(f, tape, nodes, d.layout)
     if d.light:
         r.ports = f.inputs()
         r.back = program_of(tape, name, n_input, outputs)
