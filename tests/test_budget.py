@@ -1,4 +1,5 @@
 """Budgets of memory: the same gradient to the bit, within what the process is given."""
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ import fasttape as ft
 from fasttape import schedules
 from fasttape.schedules.budget import bytes_of
 
+HERE = pathlib.Path(__file__).parent       # not the checkout, whose ./fasttape may not be built
 X = np.linspace(0.1, 1.0, 20000)
 
 
@@ -115,7 +117,9 @@ def growth(code):
         run()
         print(resident() - before)
     """)
-    return float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run([sys.executable, "-c", program], cwd=HERE, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
