@@ -24,6 +24,7 @@ from fasttape._core import profile as _profile
 from fasttape._core import program as _program
 from fasttape._core import stats as _stats
 from fasttape._core import table as _table
+from fasttape.schedules.budget import bytes_of
 
 _LIMIT = 256                        # programs of a signature, and signatures, that compile keeps
 
@@ -274,7 +275,7 @@ def trace(f, *example, **named):
     return _keep.trace(Program, f, example, named)
 
 
-def compile(f=None, *, static=()):
+def compile(f=None, *, static=(), memory=None):
     """Return `f` as a function that is traced once for each signature and path, and run without Python after that.
 
     The results are, bit for bit, those of `f`. Where `f` branches on values (``if``, ``while``, ``int(x)``, a mask as
@@ -286,6 +287,9 @@ def compile(f=None, *, static=()):
         As `trace` takes it. Without it, a decorator is returned: ``@compile(static="n")``.
     static : int, str, or a tuple of them
         Positions and names of arguments that are fixed although they are, or hold, floats.
+    memory : int or str, optional
+        A budget for what a run adds to the memory of the process: bytes, or a text such as ``"64 MB"``. It is that of the
+        `grad` or `value_and_grad` that is compiled, as their own `memory` is, and of the loops in anything else.
 
     Returns
     -------
@@ -297,6 +301,11 @@ def compile(f=None, *, static=()):
     -----
     RuntimeWarning
         Once, when 32 paths or signatures have been traced, naming the line or the argument that made the last.
+
+    Raises
+    ------
+    ValueError
+        When a path is traced that cannot do within the budget.
 
     Examples
     --------
@@ -315,7 +324,7 @@ def compile(f=None, *, static=()):
         raise TypeError(f"compile: static must be positions and names of arguments, got {static}")
     static = frozenset(static)
     if f is None:
-        return lambda function: compile(function, static=static)
+        return lambda function: compile(function, static=static, memory=memory)
     if not callable(f):
         raise TypeError(f"compile: the first argument must be a function, got {type(f).__name__}")
-    return _compiled.Compiled(Program, f, static or None, _LIMIT)
+    return _compiled.Compiled(Program, f, static or None, _LIMIT, 0 if memory is None else bytes_of(memory, "compile"))

@@ -3,6 +3,8 @@
 A function to be differentiated maps float arrays or Python floats, and any other arguments, to a
 real number or array. It is written in plain NumPy and Python; transforms nest to any order.
 """
+import functools
+
 import numpy as np
 
 from fasttape._core import checkpoint as _checkpoint
@@ -256,13 +258,17 @@ def hvp(f, primals, tangents, argnum=0):
     return tuple(jvp(grad(f, k), primals, tangents, argnum)[1] for k in argnum)
 
 
-def checkpoint(f):
+_POLICIES = "nothing", "everything", "dots"
+
+
+def checkpoint(f=None, *, policy="nothing"):
     """Return `f` as a region that reverse mode forgets and recomputes: less memory, one more run.
 
-    Inside `grad`, `value_and_grad` and `jacobian` in reverse mode, a call of the returned function
-    keeps its arguments and results only; the backward sweep runs it again. The derivative is the
-    same: bit for bit if `f` uses its arguments alone; contributions to traced values from around it
-    may be added in another order. Anywhere else, and where transforms nest, it is `f` itself.
+    A pull through a call of the returned function finds the arguments and results of the call, and what the policy
+    keeps; all else it computes again. The gradient is the same, bit for bit; contributions may be added in another order
+    only where `f` uses traced values from around it, and where one pull goes through another. Forward mode is as without
+    it. In a one-shot `grad`, `value_and_grad` or reverse `jacobian` the policy ``"nothing"`` forgets the tape of the region
+    too, and runs `f` itself again.
 
     Parameters
     ----------
@@ -270,16 +276,40 @@ def checkpoint(f):
         Maps traced arrays (positional arguments) to an array, or a tuple or list of them. Traced
         values that it uses from around it are differentiated too. It must do the same when it is run
         again. Its results are arrays of their own, also where they are views of its arguments.
+        Without it, a decorator is returned.
+    policy : {"nothing", "everything", "dots"}
+        What is kept of a call: nothing; everything, as if there were no region; or the products of matrices (`matmul`,
+        `dot`, `inner`), which take longest to compute again.
+
+    Raises
+    ------
+    ValueError
+        If there is no such policy.
+    RuntimeError
+        If `f` does something else when it is run again.
 
     Examples
     --------
     >>> step = checkpoint(lambda x: np.sin(x) * 2.0)
     >>> grad(lambda x: step(step(x)))(0.0)
     np.float64(4.0)
+    >>> layer = checkpoint(lambda w, x: np.tanh(x @ w), policy="dots")
+    >>> grad(lambda w, x: layer(w, layer(w, x)).sum())(np.zeros((2, 2)), np.ones((1, 2)))
+    array([[0., 0.],
+           [0., 0.]])
+
+    After Griewank and Walther, Evaluating Derivatives (2008), chapter 12.
     """
+    if policy not in _POLICIES:
+        raise ValueError(f"checkpoint: policy must be one of {', '.join(map(repr, _POLICIES))}, got {policy!r}")
+    if f is None:
+        return lambda f: checkpoint(f, policy=policy)
     _check(f, 0, "checkpoint")
 
+    @functools.wraps(f, updated=())
     def checkpointed(*args, **kwargs):
-        return _checkpoint.call(f, args, kwargs)
+        if policy == "everything":
+            return f(*args, **kwargs)
+        return _checkpoint.call(f, args, kwargs, policy == "dots")
 
     return checkpointed

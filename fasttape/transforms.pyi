@@ -12,6 +12,7 @@ _X = TypeVar("_X")                      # an argument: a float or an array
 _Y = TypeVar("_Y")                      # what the function returns
 _Argnum = int | tuple[int, ...]
 _Mode = Literal["auto", "forward", "reverse"]
+_Policy = Literal["nothing", "everything", "dots"]
 
 @overload
 def grad(  # type: ignore[overload-overlap]
@@ -47,4 +48,7 @@ def hessian(f: Callable[_P, Any], argnum: tuple[int, ...]) -> Callable[_P, tuple
 def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnum: int = 0) -> Any: ...
 @overload
 def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnum: tuple[int, ...]) -> tuple[Any, ...]: ...
-def checkpoint(f: Callable[_P, _Y]) -> Callable[_P, _Y]: ...
+@overload
+def checkpoint(f: Callable[_P, _Y], *, policy: _Policy = "nothing") -> Callable[_P, _Y]: ...
+@overload
+def checkpoint(f: None = None, *, policy: _Policy = "nothing") -> Callable[[Callable[_P, _Y]], Callable[_P, _Y]]: ...

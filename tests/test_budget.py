@@ -72,6 +72,29 @@ def test_the_gradient_is_the_same(name, how):
         again, cut = with_budget(*args)
         assert value == again and same(gradient, cut)
     assert same(how(ft.grad(f, argnum=argnum, memory=memory))(*args), gradient)
+    if how is ft.compile:
+        value, cut = ft.compile(ft.value_and_grad(f, argnum=argnum), memory=memory)(*args)
+        assert value == again and same(gradient, cut)
+
+
+def test_the_budget_of_a_program():
+    """It is that of its gradient and of its loops; what else it computes must fit."""
+    f = ft.compile(ft.value_and_grad(stencil), memory="6 MB")
+    f(X)
+    assert f.programs[0].stats().buffer_bytes < 6e6 < ft.trace(ft.value_and_grad(stencil), X).stats().buffer_bytes
+
+    @ft.compile(memory="5 MB")
+    def slope(x):
+        return ft.jacobian(lambda a: ft.scan(lambda c, _: (np.sin(c) * a, None), x, length=200)[0].sum(), mode="reverse")(0.9)
+    assert slope(X) == ft.jacobian(lambda a: ft.scan(lambda c, _: (np.sin(c) * a, None), X, length=200)[0].sum(), mode="reverse")(0.9)
+
+    both = ft.compile(lambda x: (ft.grad(stencil)(x), ft.grad(stencil, memory="6 MB")(x)), memory="14 MB")
+    assert same(both(X), [ft.grad(stencil)(X)] * 2)
+    with pytest.raises(ValueError, match=r"compile: .* takes [\d.]+ MB, of 2.00 MB that it may take; grad"):
+        ft.compile(lambda x: ft.vjp(stencil, x)[1](1.0)[0], memory="2 MB")(X)
+    with pytest.raises(ValueError, match="too little for this function; the least that would do is"):
+        ft.compile(ft.grad(stencil), memory="1.2 MB")(X)
+    assert ft.compile(lambda x: x * 2.0, memory=1000)(3.0) == 6.0
 
 
 def test_budgets_within_transforms_and_around_them():
@@ -125,7 +148,9 @@ def growth(code):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("call", ["ft.value_and_grad(lambda x: stencil(x, 300), memory='{}')(x)",
                                   "ft.compile(ft.value_and_grad(lambda x: stencil(x, 300), memory='{}'))(x)",
+                                  "ft.compile(ft.value_and_grad(lambda x: stencil(x, 300)), memory='{}')(x)",
                                   "ft.compile(ft.value_and_grad(lambda x: looped(x, 300, memory='{}')))(x)",
+                                  "ft.compile(ft.value_and_grad(lambda x: looped(x, 300)), memory='{}')(x)",
                                   "ft.value_and_grad(lambda x: looped(x, 300), memory='{}')(x)"])
 def test_the_process_stays_within(call):
     """Storing all takes 120 MB of states at least."""
@@ -146,7 +171,7 @@ def test_bytes(text, size):
                                            (-5, ValueError), (True, TypeError), (1e6, TypeError), ("1 PB", ValueError)])
 def test_bad_budgets(memory, error):
     for make in (lambda: ft.grad(np.sum, memory=memory), lambda: ft.value_and_grad(np.sum, memory=memory),
-                 lambda: ft.scan(lambda c, x: (c, None), 1.0, length=3, memory=memory), lambda: schedules.Budget(memory)):
+                 lambda: ft.scan(lambda c, x: (c, None), 1.0, length=3, memory=memory), lambda: ft.compile(memory=memory)(np.sum), lambda: schedules.Budget(memory)):
         with pytest.raises(error, match="memory must be"):
             make()
 

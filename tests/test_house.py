@@ -21,6 +21,7 @@ capture copies distinct elements entries index loops rows sweep
 frozen fuse interleave packed repeat
 runs roll
 plan pull push
+recompute
 optimise state tracer
 operate signature views
 build protocols subscript
@@ -46,7 +47,7 @@ KNOWN = {
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},
-    "program": {"inspect", "transforms", "_core"},
+    "program": {"inspect", "schedules", "transforms", "_core"},
     "loops": {"schedules", "_core"},
     "schedules": set(),
     "tradeoff": {"loops", "plots", "program", "schedules", "transforms", "_core"},

@@ -39,6 +39,9 @@ assert_type(ft.jvp(cube, 2.0, 1.0), tuple[float, float])
 assert_type(ft.vjp(loss, w, data, 0.5), tuple[np.float64, Callable[[Any], tuple[Any, ...]]])
 assert_type(ft.hvp(cube, 2.0, 1.0), Any)
 assert_type(ft.checkpoint(cube)(2.0), float)
+assert_type(ft.checkpoint(policy="dots")(cube)(2.0), float)
+ft.checkpoint(cube, policy="all")               # type: ignore[call-overload]
+assert_type(ft.compile(cube, memory="8 MB")(2.0), float)
 
 ft.grad(loss)(w)                                # type: ignore[call-arg]
 ft.grad(loss)("w", data, 0.5)                   # type: ignore[arg-type]

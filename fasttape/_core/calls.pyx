@@ -12,10 +12,11 @@ from fasttape._core.keep cimport array_input, keep, number_input
 from fasttape._core.program cimport Program, Unmet, pull_program, push_program, same
 from fasttape._core.pull cimport cotangent, give
 from fasttape._core.push cimport push, push_begin
+from fasttape._core.recompute cimport run_pull
 from fasttape._core.record cimport *
 from fasttape._core.signature cimport *
 from fasttape._core.sweep cimport Sweep, fit, lift_shape
-from fasttape._core.trace cimport begin_pull, current, enter_own, leave, run_pull
+from fasttape._core.trace cimport begin_pull, current, enter_own, leave
 from fasttape._core.tracer cimport *
 
 from fasttape._core import program, tracer

@@ -6,20 +6,22 @@ more, from the same inputs, and pulls through that. A value of the outer trace t
 without taking it as an argument is imported: it becomes an input too, the k-th import of the second
 recording being that of the first.
 
-Where derivatives of derivatives are wanted (a transform inside another), the region is recorded in
-place, forgetting nothing.
+Where derivatives of derivatives are wanted (a transform inside another), in a trace that is kept, and where the
+products of matrices are not to be forgotten, the region stays on the outer tape, marked as a segment that a pull
+computes again (recompute.pyx).
 """
 from libc.string cimport memcpy
 
 from fasttape._core.array cimport Array
 from fasttape._core.plan cimport evaluate
+from fasttape._core.recompute cimport run_pull
 from fasttape._core.record cimport *
 from fasttape._core.pull cimport cotangent, give
 from fasttape._core.sweep cimport Sweep
-from fasttape._core.trace cimport begin_pull, current, enter_own, leave, output_node, run_pull
+from fasttape._core.trace cimport begin_pull, current, enter_own, leave, output_node
 from fasttape._core.tracer cimport force, node_of, wrap
 
-from fasttape._core import trace, tracer
+from fasttape._core import recompute, tracer
 
 
 cdef class Region:
@@ -128,15 +130,26 @@ cdef object record(Tape tape, Tape outer, Region r, list inputs):
     return r.f(*args, **r.kwargs)
 
 
-def call(f, tuple args, dict kwargs):
-    """f(*args), recorded as a checkpointed region where the trace allows it."""
+cdef object in_place(f, tuple args, dict kwargs, Tape tape, bint keeps_products):
+    """f(*args), recorded as a segment that a pull will compute again (recompute.pyx)."""
+    cdef int64_t start = tape.t.n
+    y = f(*args, **kwargs)
+    if start < tape.t.n and not tape.forgets:
+        tape.recomputed.append((start, tape.t.n, keeps_products))
+    return y
+
+
+def call(f, tuple args, dict kwargs, bint keeps_products):
+    """f(*args), recorded as a checkpointed region."""
     cdef Tape outer = current(), tape
     cdef Region r
     cdef list results, inputs = []
     cdef int32_t y
     cdef int k
-    if outer is None or outer.depth != 1 or not outer.reversing:
+    if outer is None or outer.forgets:
         return f(*args, **kwargs)
+    if keeps_products or outer.depth != 1 or not outer.reversing:
+        return in_place(f, args, kwargs, outer, keeps_products)
     r = Region.__new__(Region)
     r.f = f
     r.kwargs = kwargs
@@ -232,4 +245,4 @@ def pull_through(Tape outer, int64_t i, int64_t start, int64_t end, int64_t lane
         leave(tape, outer)
 
 
-trace.pull_call = pull_through
+recompute.pull_call = pull_through

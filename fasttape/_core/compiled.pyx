@@ -75,16 +75,18 @@ cdef class Compiled:
     cdef Program last               # the program of the last call
     cdef dict signatures            # form's key -> Paths
     cdef Form newest                # of the signatures
+    cdef int64_t budget             # of memory in bytes, or 0
     cdef int64_t limit              # programs of one signature, and signatures, that are kept
     cdef int64_t traced             # signatures
     cdef bint warned
     cdef dict __dict__
 
-    def __init__(self, kind, f, static, limit):
+    def __init__(self, kind, f, static, limit, budget=0):
         self.kind = kind
         self.function = f
         self.static = static
         self.limit = limit
+        self.budget = budget
         self.name = name_of(f)
         self.signatures = {}
         functools.update_wrapper(self, f)
@@ -195,7 +197,7 @@ cdef class Compiled:
 
     cdef object new_path(self, list leaves, bint traced, Paths paths, Program p, Unmet unmet):
         values = [concrete(<Tracer>x) if isinstance(x, Tracer) else x for x in leaves] if traced else leaves
-        cdef Program q = record(self.kind, self.function, paths.arguments, values, self.static, self.name)
+        cdef Program q = record(self.kind, self.function, paths.arguments, values, self.static, self.name, self.budget)
         out = result_of(q, leaves, traced)
         if type(out) is Unmet:
             _, seen, (file, line) = q.guards[(<Unmet>out).k]

@@ -62,3 +62,18 @@ cdef int32_t emit_group(Tape old, Tape new, int32_t i, ft_entry *e) except -1:
             o = old.t.entry + i + k
             emit(new, e.op, o.dtype, o.flags & FT_ACTIVE, o.shape, k, e.b, e.aux)
     return y
+
+
+cdef int carry_marks(Tape old, Tape new, const int32_t *to) except -1:
+    """The marked segments of `old`, on `new`, where its entries went in their order; to[i] < 0 is gone."""
+    cdef int64_t i, start, end, first, last
+    for start, end, keeps_products in old.recomputed:
+        first = -1
+        for i in range(start, end):
+            if to[i] >= 0 and not is_known(new.t.entry + to[i]):
+                if first < 0:
+                    first = to[i]
+                last = to[i]
+        if first >= 0:
+            new.recomputed.append((first, last + 1, keeps_products))
+    return 0

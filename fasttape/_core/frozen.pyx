@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 
 cimport numpy as cnp
 
-from fasttape._core.copies cimport copy_tables, emit_group, own_operands
+from fasttape._core.copies cimport carry_marks, copy_tables, emit_group, own_operands
 from fasttape._core.record cimport *
 
 cnp.import_array()
@@ -115,6 +115,7 @@ cdef Tape freeze(Tape old, const int32_t *inputs, int64_t n_input, int32_t *outp
         find_varying(old, varies)
         mark_wanted(old, outputs, n, varies, varies + old.t.n)
         freeze_entries(old, new, varies, varies + old.t.n, to)
+        carry_marks(old, new, to)
         for i in range(n):
             outputs[i] = to[outputs[i]]
     finally:
@@ -201,6 +202,7 @@ cdef list splice(Tape old, Tape tape, list inputs, const int32_t *outputs, int64
         for i in range(<int64_t>len(inputs), old.t.n):
             if group_of(old, <int32_t>i) == i:
                 splice_entry(old, tape, <int32_t>i, to, shapes, programs)
+        carry_marks(old, tape, to)
         return [to[outputs[i]] for i in range(n)]
     finally:
         drop(<void **>&to, &cap_to, sizeof(int32_t))

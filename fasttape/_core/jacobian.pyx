@@ -6,12 +6,12 @@ import numpy as np
 
 from fasttape._core.capture cimport capture_array
 from fasttape._core.forward cimport push_through
+from fasttape._core.recompute cimport run_pull
 from fasttape._core.record cimport *
 from fasttape._core.pull cimport give
 from fasttape._core.push cimport push, push_begin
 from fasttape._core.sweep cimport Sweep, lift_shape
-from fasttape._core.trace cimport (begin_pull, current, enter, finish, leave, output_node, replace_inputs,
-                                   run_pull, values)
+from fasttape._core.trace cimport (begin_pull, current, enter, finish, leave, output_node, replace_inputs, values)
 from fasttape._core.tracer cimport wrap
 
 cdef enum:

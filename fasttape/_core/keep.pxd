@@ -9,5 +9,5 @@ cdef int32_t number_input(Tape tape, int dtype, int flags, double value) except 
 cdef int32_t array_input(Tape tape, object a) except -1
 cdef int32_t input_of(Tape tape, Form form, object x) except -1
 cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) except -1
-cdef Program record(type kind, object f, Form arguments, list leaves, object static, str name)
+cdef Program record(type kind, object f, Form arguments, list leaves, object static, str name, int64_t budget=*)
 cdef list examples_of(Form form)

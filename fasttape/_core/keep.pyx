@@ -137,8 +137,19 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     return 0
 
 
-cdef Program record(type kind, object f, Form arguments, list leaves, object static, str name):
-    """The Program, of class `kind`, of f as it runs with arguments of this form, whose floats are `leaves`."""
+cdef int refuse_beyond(Program p, int64_t budget) except -1:
+    """A program must not take more memory than it has been given."""
+    cdef Tape tape = (<State>p.states[0]).tape
+    cdef int64_t took = tape.bytes_out + tape.bytes_pooled + tape.cap_scratch
+    if took > budget:
+        raise ValueError(f"compile: {p.name} takes {took / 1e6:.2f} MB, of {budget / 1e6:.2f} MB that it may take; grad, "
+                         f"value_and_grad and loops make do with less where they can, other transforms do not")
+    return 0
+
+
+cdef Program record(type kind, object f, Form arguments, list leaves, object static, str name, int64_t budget=0):
+    """The Program, of class `kind`, of f as it runs with arguments of this form, whose floats are `leaves`; within a
+    budget of bytes, if it is not 0."""
     cdef Tape outer = current(), tape
     cdef Program p = kind.__new__(kind)
     cdef list forms = [], traced = [], results = []
@@ -151,6 +162,7 @@ cdef Program record(type kind, object f, Form arguments, list leaves, object sta
         p.flat = (<Form>arguments.parts[0]).parts
     tape = enter_own()
     tape.guards = []
+    tape.budget = budget
     try:
         for form, x in zip(forms, leaves):
             traced.append(wrap(tape, input_of(tape, form, x)))
@@ -160,6 +172,8 @@ cdef Program record(type kind, object f, Form arguments, list leaves, object sta
         gather(p.result, result, results)
         nodes = [output_node(tape, y, name) for y in results] + [node for node, _, _, _ in tape.guards]
         keep(p, tape, len(leaves), nodes, tape.guards)
+        if budget:
+            refuse_beyond(p, budget)
     finally:
         tape.guards = None
         leave(tape, outer)
@@ -221,7 +235,7 @@ def kept(Program p):
     for tape in [p.tape] + [s.tape for s in p.states]:
         total += tape.cap_entry * sizeof(ft_entry) + tape.cap_val * sizeof(ft_value) + tape.cap_last * sizeof(int32_t) \
             + tape.t.cap_args * sizeof(int32_t) + tape.cap_instr * sizeof(ft_instr) + tape.cap_step * sizeof(ft_step) \
-            + tape.bytes_out + tape.cap_scratch
+            + tape.bytes_out + tape.bytes_pooled + tape.cap_scratch
     names = vm.names()
     return [names[p.tape.t.entry[k].op] for k in range(p.tape.t.n)], total + sum(held.values())
 

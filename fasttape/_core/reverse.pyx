@@ -6,12 +6,13 @@ cimport cython
 from fasttape._core.array cimport Array
 from fasttape._core.capture cimport refuse_kin, unlock
 from fasttape._core.plan cimport evaluate
+from fasttape._core.recompute cimport run_pull
 from fasttape._core.record cimport *
 from fasttape._core.pull cimport cotangent, give
 from fasttape._core.segments cimport pull_within
 from fasttape._core.sweep cimport Sweep
 from fasttape._core.tracer cimport node_of, wrap
-from fasttape._core.trace cimport (current, enter, finish, begin_pull, leave, output_node, replace_inputs, run_pull,
+from fasttape._core.trace cimport (current, enter, finish, begin_pull, leave, output_node, replace_inputs,
                                    set_current, values)
 
 from fasttape._core.trace import describe
@@ -33,6 +34,8 @@ def value_and_gradient(f, tuple args, dict kwargs, argnums, bint with_value, str
     try:
         s.start = tape.t.n
         replace_inputs(tape, call_args, (argnums,) if single else argnums, who, inputs, nodes)
+        if tape.guards is not None and tape.depth == 2:     # the budget of the whole program
+            budget = budget or tape.budget
         was, before = tape.reversing, tape.budget
         tape.reversing = was or tape.depth == 1
         tape.budget = budget or before

@@ -22,10 +22,11 @@ from fasttape._core.frozen cimport find_varying, freeze, splice
 from fasttape._core.program cimport Program
 from fasttape._core.pull cimport cotangent, give
 from fasttape._core.push cimport push, push_begin
+from fasttape._core.recompute cimport run_pull
 from fasttape._core.record cimport *
 from fasttape._core.scan cimport *
 from fasttape._core.sweep cimport Sweep, fit, lift_shape
-from fasttape._core.trace cimport begin_pull, current, enter_own, leave, run_pull
+from fasttape._core.trace cimport begin_pull, current, enter_own, leave
 
 cnp.import_array()
 

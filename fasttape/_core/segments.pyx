@@ -1,27 +1,24 @@
 """A pull within a budget of memory.
 
-The stretch that is differentiated is cut into segments. Before the pull goes through a segment, its entries are
-appended once more, and it reads their values there: the values of a segment live from then until the pull has passed it,
-and of the first run only those last that cross a cut. The same ops of the same numbers in the same order: the gradient
-is that of the whole pull, bit for bit, for one more run of the function.
+The stretch that is differentiated is cut into segments, each of which is computed again when the pull reaches it
+(recompute.pyx): for one more run of the function, only those values of the first last that cross a cut.
 
 How many segments is tried out: each number is pulled and planned, and the memory that its plan takes is what it takes.
 """
 import numpy as np
 
-from libc.string cimport memset
-
 cimport numpy as cnp
 
 from fasttape._core.buffers cimport Plan
 from fasttape._core.callee cimport Callee
-from fasttape._core.copies cimport copy_tape, own_operands
+from fasttape._core.copies cimport copy_tape
 from fasttape._core.needs cimport mark_needs
 from fasttape._core.plan cimport build, end_calls
 from fasttape._core.pull cimport cotangent, give
+from fasttape._core.recompute cimport begin_again, repeat_segment, run_pull
 from fasttape._core.record cimport *
 from fasttape._core.sweep cimport Sweep
-from fasttape._core.trace cimport begin_pull, run_pull
+from fasttape._core.trace cimport begin_pull
 
 cnp.import_array()
 
@@ -74,50 +71,13 @@ cdef list cuts(Tape tape, Sweep *s, live, int64_t n):
     return out + [s.end]
 
 
-# ---- a segment, once more
-
-cdef bint is_known(ft_entry *e) noexcept nogil:
-    return e.flags & FT_DONE or e.op == OP_input or e.op == OP_constant or e.op == OP_call
-
-
-cdef int repeat_segment(Tape tape, Sweep *s, int64_t lo, int64_t hi, int salt) except -1:
-    """Append the entries [lo, hi) again. Their salt, where no operand stands, tells them from the first ones, with which
-    the optimiser would merge them."""
-    cdef int64_t i, k, n
-    cdef int32_t node
-    cdef ft_entry e
-    cdef Reads o
-    for i in range(lo, hi):
-        e = tape.t.entry[i]
-        if is_known(&e):
-            continue
-        if group_of(tape, <int32_t>i) != i:
-            node = tape.again[group_of(tape, <int32_t>i)]
-            e.aux = tape.t.entry[node].aux
-        else:
-            own_operands(tape, tape, &e)
-            n = reads_of(tape, &e).n
-            o = reads_of(tape, &e)
-            for k in range(n):
-                if o.at[k * o.step] >= 0:
-                    o.at[k * o.step] = again(tape, o.at[k * o.step])
-        if e.op == OP_matmul or (e.op < FT_N_MAP and rows[e.op].arity == 2):
-            e.aux = salt
-        elif e.op in (OP_cast, OP_sum, OP_max, OP_min) or (e.op < FT_N_MAP and rows[e.op].arity == 1):
-            e.b = salt
-        tape.again[i] = emit(tape, e.op, e.dtype, e.flags & (FT_ACTIVE | FT_WEAK), e.shape, e.a, e.b, e.aux)
-    return 0
-
-
 cdef int pull_segments(Tape tape, Sweep *s, list bounds) except -1:
     cdef int64_t k, n = len(bounds) - 1
-    resize(<void **>&tape.again, &tape.cap_again, tape.t.n, sizeof(int32_t))
-    memset(tape.again, 0xff, s.end * sizeof(int32_t))
-    tape.n_again = s.end
+    begin_again(tape, s.end)
     try:
         for k in range(n - 1, -1, -1):
             if k < n - 1:
-                repeat_segment(tape, s, bounds[k], bounds[k + 1], <int>(k + 1))
+                repeat_segment(tape, bounds[k], bounds[k + 1], tape.t.n, False)
             s.stop = bounds[k]
             run_pull(tape, s, <int64_t>bounds[k + 1] - 1)
     finally:

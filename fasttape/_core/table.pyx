@@ -9,12 +9,13 @@ from fasttape._core.frozen cimport splice
 from fasttape._core.keep cimport input_of
 from fasttape._core.plan cimport evaluate
 from fasttape._core.program cimport Program
+from fasttape._core.recompute cimport run_pull
 from fasttape._core.record cimport *
 from fasttape._core.pull cimport give
 from fasttape._core.push cimport push, push_begin
 from fasttape._core.signature cimport has_traced, leaf_forms
 from fasttape._core.sweep cimport Sweep
-from fasttape._core.trace cimport begin_pull, current, enter_own, leave, new_input, output_node, run_pull
+from fasttape._core.trace cimport begin_pull, current, enter_own, leave, new_input, output_node
 from fasttape._core.tracer cimport value_of
 
 cnp.import_array()

@@ -45,6 +45,7 @@ cdef class Tape:
     cdef bint kept                  # planned once, and run any number of times
     cdef object codes               # machine code of runs, where the plan is kept; None elsewhere
     cdef list regions               # what `call` entries refer to
+    cdef list recomputed            # segments that a pull computes again: start, end, whether products of matrices are kept
     cdef Tape parent                # of a checkpointed region's own tape: the trace around it
     cdef dict imports               # node of the parent -> its tracer here
     cdef list replay                # in a second recording: what the first imported

@@ -443,6 +443,7 @@ cdef class Tape:
         self.locked = []
         self.captured = {}
         self.regions = []
+        self.recomputed = []
         self.loops = []
         self.copies = {}
         self.programs = []
@@ -510,6 +511,8 @@ cdef class Tape:
             self.captured.clear()
         if self.regions:
             self.regions.clear()
+        if self.recomputed:
+            self.recomputed.clear()
         if self.copies:
             self.copies = {}
         if self.programs:

@@ -11,7 +11,6 @@ cdef Tape current()
 cdef Array new_input(Tape tape, object x, str who, object position)
 cdef int32_t output_node(Tape tape, object y, str who) except -1
 cdef list values(Tape tape, list nodes)
-cdef int run_pull(Tape tape, Sweep *s, int64_t i=*) except -1
 cdef int forget_past(Tape tape) except -1
 cdef int set_current(Tape tape) except -1
 cdef int replace_inputs(Tape tape, list call_args, tuple argnums, str who, list inputs, list nodes) except -1

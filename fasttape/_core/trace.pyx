@@ -16,7 +16,7 @@ from fasttape._core.array cimport Array
 from fasttape._core.capture cimport capture_array, refuse_kin, unlock, watch_again
 from fasttape._core.plan cimport evaluate
 from fasttape._core.record cimport *
-from fasttape._core.pull cimport cotangent, pull, pull_begin
+from fasttape._core.pull cimport cotangent, pull_begin
 from fasttape._core.push cimport push, push_begin
 from fasttape._core.sweep cimport Sweep
 from fasttape._core.tracer cimport Tracer, node_of, value_of, wrap
@@ -216,22 +216,6 @@ cdef list values(Tape tape, list nodes):
     return out
 
 
-pull_call = None                    # set by checkpoint.pyx: pull through a checkpointed region
-
-
-cdef int run_pull(Tape tape, Sweep *s, int64_t i=-1) except -1:
-    """Pull from entry i, the end of the stretch if it is -1, down to s.stop, through checkpointed regions on the way."""
-    if i < 0:
-        i = s.end - 1
-    while True:
-        with nogil:
-            i = pull(tape, s, i)
-        if i < 0:
-            return 0
-        pull_call(tape, i, s.start, s.end, s.lanes)
-        i -= 1
-
-
 cdef list finish(Tape tape, Sweep *s, list nodes, list first):
     """Cotangents of the input nodes, after the nodes of `first`: arrays at the outermost transform,
     traced values inside another."""
@@ -279,6 +263,7 @@ cdef int forget_past(Tape tape) except -1:
     cdef ft_entry *e
     cdef ft_entry *entries
     cdef ft_value *vals
+    tape.recomputed.clear()
     s.start = 0
     s.lanes = tape.lanes
     with cython.critical_section(tape):
