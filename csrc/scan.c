@@ -13,9 +13,24 @@ typedef struct {                /* who runs */
     int64_t work;               /* left until the next look for signals */
 } runner;
 
-static int64_t steps_run;
+static int64_t steps_run, held, most_held;
 
 int64_t ft_steps_run(void) { return ft_counted(&steps_run); }
+
+int64_t ft_snapshots_held(int64_t *most) {
+    *most = ft_counted(&most_held);
+    ft_count(&most_held, ft_counted(&held) - *most);
+    return ft_counted(&held);
+}
+
+static void hold(ft_slot *slot, int what) {
+    if (what && !slot->holds) {
+        ft_count(&held, 1);
+        ft_raise(&most_held, ft_counted(&held));
+    }
+    if (!what && slot->holds) ft_count(&held, -1);
+    slot->holds = what;
+}
 
 static int fail(ft_store *e, int error, int64_t step) {
     e->error = error;
@@ -169,7 +184,7 @@ static int snapshot(ft_store *e, int64_t step, int64_t number, int disk, int dat
         if (grow(&slot->p, &slot->cap, size)) return fail(e, FT_E_MEMORY, step);
         memcpy(slot->p, from, (size_t)size);
     }
-    slot->holds = data ? 2 : 1;
+    hold(slot, data ? 2 : 1);
     slot->step = step;
     if (data) e->n_work = 0;
     return 0;
@@ -189,7 +204,7 @@ static int restore(ft_store *e, int64_t step, int64_t number, int disk, int data
         e->n_work = 1;
     } else e->at = step;
     if (done_with) {
-        slot->holds = 0;
+        hold(slot, 0);
         if (disk) remove_slot(e, number);
     }
     return 0;
@@ -350,10 +365,10 @@ int ft_scan_reverse(ft_call *c, const ft_vm *vm, const ft_library *library, cons
 }
 
 void ft_store_clear(ft_store *e) {
-    for (int64_t k = 0; k < e->n_slot[0]; k++) e->slot[0][k].holds = 0;
+    for (int64_t k = 0; k < e->n_slot[0]; k++) hold(e->slot[0] + k, 0);
     for (int64_t k = 0; k < e->n_slot[1]; k++) {
         if (e->slot[1][k].holds) remove_slot(e, k);
-        e->slot[1][k].holds = 0;
+        hold(e->slot[1] + k, 0);
     }
 }
 

@@ -102,6 +102,7 @@ typedef struct {
 int ft_scan_forward(ft_call *, const ft_vm *, const ft_library *, const ft_step *place, int begun);
 int ft_scan_reverse(ft_call *, const ft_vm *, const ft_library *, const ft_step *place, int begun);
 int64_t ft_steps_run(void);              /* forward steps of all loops so far, counted where they are run */
+int64_t ft_snapshots_held(int64_t *most); /* by all loops; and the most that were since this was asked before */
 void ft_store_clear(ft_store *);        /* what its slots hold is forgotten, files are removed */
 void ft_store_drop(ft_store *);         /* its memory too */
 #endif

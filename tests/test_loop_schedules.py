@@ -11,7 +11,7 @@ import pytest
 
 import fasttape as ft
 from fasttape import schedules
-from fasttape._core.feed import steps_run
+from fasttape._core.feed import snapshots_held, steps_run
 from fasttape.schedules import Mixed, Multistage, Online, Periodic, Recompute, Revolve, StoreAll
 
 X = np.linspace(0.1, 1.0, 6)
@@ -41,17 +41,37 @@ def closed_form(length, s):
 
 # ---- counts of the real loop
 
-@pytest.mark.parametrize("length", [1, 2, 3, 5, *range(20, 100, 10), *range(100, 10000, 900)])
+PAIRS = [(length, s) for length in (1, 2, 3, 5) for s in range(1, 7)] + [(10, s) for s in range(2, 10)] \
+    + [(100, s) for s in range(1, 100)] + [(250, s) for s in range(25, 226, 25)]
+
+
+@pytest.mark.parametrize("f, x", [(numbers, 0.3), (arrays, X)], ids=["numbers", "arrays"])
+def test_steps_and_snapshots_of_the_real_loop(f, x):
+    """Steps by the closed form; of the snapshots, never more than s at a time, and none in the end."""
+    for length, s in PAIRS:
+        snapshots_held()
+        steps = run_for(ft.grad(f), x, length, schedule=Revolve(s))
+        assert steps == closed_form(length, s), (length, s)
+        held, most = snapshots_held()
+        assert held == 0 and (length > 1) <= most <= s, (length, s)
+
+
+@pytest.mark.parametrize("length", range(100, 10000, 900))
 def test_the_loop_takes_the_steps_of_the_closed_form(length):
-    gradient = ft.grad(numbers)
-    for s in (1, 2, 3, 10, 100):
-        if s < length and closed_form(length, s) < 30 * length or length < 4:
-            assert run_for(gradient, 0.3, length, schedule=Revolve(s)) == closed_form(length, s)
+    for s in (3, 10, 100):
+        if closed_form(length, s) < 30 * length:
+            assert run_for(ft.grad(numbers), 0.3, length, schedule=Revolve(s)) == closed_form(length, s)
 
 
-@pytest.mark.parametrize("s", range(25, 226, 25))
-def test_the_loop_takes_the_steps_of_the_closed_form_for_250(s):
-    assert run_for(ft.grad(arrays), X, 250, schedule=Revolve(s)) == closed_form(250, s)
+@pytest.mark.parametrize("schedule, most", [
+    (Mixed(10), 10), (Multistage(3, 7), 10), (Online(13), 13), (Periodic(10), 10), (Recompute(), 1), (StoreAll(), 0)], ids=repr)
+def test_snapshots_of_other_schedules(schedule, most):
+    snapshots_held()
+    compiled = ft.compile(ft.grad(lambda x: numbers(x, 100, schedule=schedule)))
+    for _ in range(2):
+        compiled(0.3)
+        held, found = snapshots_held()
+        assert held == 0 and (found == most if not isinstance(schedule, Periodic) else found <= most)
 
 
 @pytest.mark.parametrize("f, x", [(numbers, 0.3), (arrays, X)], ids=["numbers", "arrays"])

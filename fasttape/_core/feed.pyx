@@ -17,6 +17,7 @@ cdef extern from "scan.h" nogil:
     void ft_store_clear(ft_store *)
     void ft_store_drop(ft_store *)
     int64_t ft_steps_run()
+    int64_t ft_snapshots_held(int64_t *most)
 
 scan_forward = ft_scan_forward
 scan_reverse = ft_scan_reverse
@@ -126,3 +127,10 @@ cdef int feed_rows(ft_store *e, int what) noexcept nogil:
 def steps_run():
     """Forward steps of all loops so far, counted where they are run. For tests."""
     return ft_steps_run()
+
+
+def snapshots_held():
+    """How many snapshots all loops hold, and the most that they held since this was asked before. For tests."""
+    cdef int64_t most
+    now = ft_snapshots_held(&most)
+    return now, most
