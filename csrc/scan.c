@@ -355,12 +355,14 @@ int ft_scan_reverse(ft_call *c, const ft_vm *vm, const ft_library *library, cons
     if (s->phase == 1) {
         s->behind = s->sweep[0];
         load_records(s, place, FT_P_SWEEP, s->behind);
+        load_records(s, place, FT_P_SUM, s->sums);
         e->turned = 0;
         s->phase = 2;
     }
     more = follow(e, s, &r);
     if (more) return more;
     save_records(s, place, c->n_input, FT_P_SWEEP, s->behind);
+    save_records(s, place, c->n_input, FT_P_SUM, s->sums);
     return 0;
 }
 

@@ -1,7 +1,8 @@
 /* Loops whose body is a kept plan, and their reversal: steps in order, values handed from each to the next.
  *
  * What is handed on lies in records: the state (of the loop), the sweep (what the reversal hands back) and the
- * data (what a step leaves for its own reversal). A body's arguments and results are ports: places of the call,
+ * data (what a step leaves for its own reversal), the sums (of the sweep what is only added to, and stays where it
+ * is). A body's arguments and results are ports: places of the call,
  * parts of records, or the slices of arrays that belong to a step. In which order steps are run, which states
  * are kept and where, a schedule says, row by row.
  */
@@ -9,7 +10,7 @@
 #define FT_SCAN_H
 #include "vm.h"
 
-enum { FT_P_STATE, FT_P_SWEEP, FT_P_DATA, FT_P_SLICE, FT_P_PLACE, FT_P_NONE };
+enum { FT_P_STATE, FT_P_SWEEP, FT_P_DATA, FT_P_SUM, FT_P_SLICE, FT_P_PLACE, FT_P_NONE };
 enum { FT_RECORDS = 3 };
 
 typedef struct {
@@ -95,6 +96,7 @@ typedef struct {
     int64_t place_of_store;     /* of a loop: the result that the store goes to; of a reversal: the argument */
     ft_store store;             /* of a loop; of a reversal: its own, if it is given none */
     char *sweep[2], *behind;    /* two records, which take turns */
+    char *sums;
     ft_store *used;             /* while a reversal runs */
     int phase, scheduled;       /* scheduled: a store is wanted */
 } ft_scan;

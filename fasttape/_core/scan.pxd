@@ -12,7 +12,7 @@ from fasttape._core.vm cimport *
 
 cdef extern from "scan.h" nogil:
     enum:
-        FT_P_STATE, FT_P_SWEEP, FT_P_DATA, FT_P_SLICE, FT_P_PLACE, FT_P_NONE, FT_RECORDS
+        FT_P_STATE, FT_P_SWEEP, FT_P_DATA, FT_P_SUM, FT_P_SLICE, FT_P_PLACE, FT_P_NONE, FT_RECORDS
     ctypedef struct ft_port:
         int32_t kind, narrow
         int64_t at, size
@@ -42,6 +42,7 @@ cdef extern from "scan.h" nogil:
         int64_t n_first, n_last, sweep_size, place_of_store
         ft_store store
         char *sweep[2]
+        char *sums
         ft_store *used
 
 # A plan of a loop.

@@ -131,12 +131,16 @@ cdef int set_patches(ScanCall call, ft_body *body, State s, list inputs, list ou
     for k in range(<int64_t>len(inputs)):
         if inputs[k][0] == FT_P_PLACE:
             continue
-        if s.c.moves[k]:
+        if inputs[k][0] == FT_P_SUM:
+            ft_lay(&s.c, k, <int32_t>k, call.s.sums + <int64_t>inputs[k][2])
+        elif s.c.moves[k]:
             add_patches(s, k, <int32_t>k, inputs[k], 0, found)
         else:
             number.append(k)
     for k in range(<int64_t>len(outputs)):
-        if s.c.moves[s.c.n_input + k]:
+        if outputs[k][0] == FT_P_SUM:
+            ft_lay(&s.c, s.c.n_input + k, s.c.output[k], call.s.sums + <int64_t>outputs[k][2])
+        elif s.c.moves[s.c.n_input + k]:
             add_patches(s, s.c.n_input + k, s.c.output[k], outputs[k], FT_RECORDS, found)
         else:
             copied.append(k)
@@ -387,6 +391,41 @@ cdef Scan new_scan(Program body, int64_t n_constant, int64_t n_carry, int64_t n_
 
 # ---- its reversal
 
+cdef bint adds_to(Program p, int32_t x, int64_t k) noexcept:
+    """Whether result k is argument x with something added to it, which nothing else reads: the sum may take its place."""
+    cdef int32_t y = p.outputs[k]
+    cdef ft_entry *e = p.tape.t.entry + y
+    cdef Reads o
+    cdef int64_t i, j, n = 0
+    if e.op != OP_add and e.op != OP_add_scaled or e.shape == 0 or e.shape != p.tape.t.entry[x].shape \
+            or e.dtype != p.tape.t.entry[x].dtype:
+        return False
+    for i in range(p.tape.t.n):
+        o = reads_of(p.tape, p.tape.t.entry + i)
+        for j in range(o.n):
+            if o.at[j * o.step] == x:
+                if i != y:
+                    return False
+                n += 1
+    for i in range(p.n_output):
+        n += p.outputs[i] == x or (p.outputs[i] == y and i != k)
+    return n == 1
+
+
+cdef list sweep_kinds(Program p, int64_t n_before, int64_t n):
+    """Of what the body of a reversal hands on: whether it takes turns, or is a sum that stays where it is."""
+    cdef State s
+    cdef int64_t k
+    if numbers_alone(p):
+        return [FT_P_SWEEP] * n
+    s = p.begin()
+    try:
+        return [FT_P_SUM if s.c.moves[n_before + k] and s.c.moves[s.c.n_input + k] and adds_to(p, <int32_t>(n_before + k), k)
+                else FT_P_SWEEP for k in range(n)]
+    finally:
+        p.end(s)
+
+
 cdef class Reversal(Swept):
     """Its arguments are the loop's, the store, cotangents of the carry, cotangents so far of the constants, stacked
     cotangents; its results cotangents of the carry, of the constants, stacked ones."""
@@ -413,17 +452,20 @@ cdef class Reversal(Swept):
             pass
         call = new_call(loop, data)
         s = &call.s
-        given = [record_port(FT_P_SWEEP, self.sweep, k) for k in range(n_sweep)]
+        if not self.coded:
+            self.coded["kinds"] = sweep_kinds(self.back, len(self.ports), n_sweep)
+        given = [record_port(kind, self.sweep, k) for k, kind in enumerate(self.coded["kinds"])]
         parts = parts_of(self.back, len(self.ports) + n_sweep, len(self.ys))
         inputs = self.ports + given + [slice_port(n + 1 + n_sweep + k, part) for k, part in enumerate(parts)]
         parts = self.back.results()[n_sweep:]
         outputs = given + [slice_port(self.n_input + n_sweep + k, part) for k, part in enumerate(parts)]
         steps = loop.inputs()
-        if not self.coded:
+        if "step" not in self.coded:
             self.coded["step"] = code_of(loop.advance(), steps, loop.carry_ports(), 0, False)
             self.coded["keep"] = code_of(loop.advance(), steps, loop.carry_ports(), loop.state.size, True) if data.light else \
                 code_of(data.keep, steps, loop.carry_ports() + data_ports(data), data.layout.size, False)
             self.coded["back"] = code_of(self.back, inputs, outputs, loop.state.size if data.light else data.layout.size, False)
+        s.sums = record(call, self.sweep.size)
         set_body(call, &s.step, loop.advance(), steps, loop.carry_ports())
         set_steps(call, &s.step, self.coded["step"])
         if not data.light:

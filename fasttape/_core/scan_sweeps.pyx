@@ -32,10 +32,14 @@ cnp.import_array()
 
 cdef enum:
     MUCH = 1 << 28                  # bytes of data of a loop that are not kept to save time
+    QUICK_OPS = 2                   # that make again what is not kept
+    FAR = 1 << 20
 
 cdef set CHEAP = {OP_add, OP_subtract, OP_multiply, OP_divide, OP_negative, OP_positive, OP_absolute, OP_square, OP_scale,
                   OP_scale_both, OP_add_scaled, OP_ratio, OP_where, OP_maximum, OP_minimum, OP_less, OP_less_equal, OP_greater,
                   OP_greater_equal, OP_equal, OP_not_equal}
+
+cdef set QUICK = CHEAP - {OP_divide, OP_ratio}
 
 cdef int64_t last_tag = 0            # of the data of reversals, each its own
 
@@ -266,6 +270,34 @@ cdef list data_of(Tape tape, Scan f, int64_t end, list outputs):
     return [node for node in sorted(out) if varies[node] and (node >= f.n_input or c <= node < x)]
 
 
+cdef list without_derived(Tape tape, Scan f, int64_t end, list nodes):
+    """Of the data of a step, what the rest of it cannot be made from, with the constants and slices at hand, by a few ops
+    that take less time than reading what they make."""
+    cdef cnp.ndarray array = np.full(end, FAR, np.int64)
+    cdef int64_t *ops = <int64_t *>cnp.PyArray_DATA(array)
+    cdef int64_t i, k, n, x = f.n_constant + f.n_carry
+    cdef ft_entry *e
+    cdef Reads o
+    cdef set wanted = set(nodes)
+    cdef list out = []
+    for i in range(end):
+        e = tape.t.entry + i
+        if i < f.n_input:
+            n = FAR if f.n_constant <= i < x else 0
+        elif e.op == OP_constant or e.op == OP_view or e.op < FT_N_MAP and e.op in QUICK:
+            n = e.op != OP_constant and e.op != OP_view
+            o = reads_of(tape, e)
+            for k in range(o.n):
+                n += ops[o.at[k * o.step]]
+        else:
+            n = FAR
+        if n > QUICK_OPS and i in wanted:
+            out.append(i)
+            n = 0
+        ops[i] = min(n, FAR)
+    return out
+
+
 cdef Program frozen_program(Tape tape, str name, list inputs, list outputs):
     """The program of these outputs, of these nodes."""
     cdef cnp.ndarray at = np.array(inputs + outputs, np.int32)
@@ -328,7 +360,7 @@ cdef int set_data(Reversal r, Tape tape, int64_t end, int64_t n_input, list resu
     d.tag = last_tag
     r.data = d
     name = f"pullback of {f.body.name}"
-    nodes = data_of(tape, f, end, outputs)
+    nodes = without_derived(tape, f, end, data_of(tape, f, end, outputs))
     d.layout = layout_of(tape, nodes)
     d.schedule = f.schedule
     if hasattr(d.schedule, "choose"):
