@@ -33,7 +33,9 @@ checkpoint forward program reverse
 jacobian keep listing
 body calls table
 compiled scan stats
-profile scan_sweeps
+profile step_data
+scan_sweeps
+reversal_sweeps
 scanning
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}

@@ -48,9 +48,8 @@ cdef int32_t emit_call(Tape tape, Callee p, list nodes) except -2:
     return y - <int32_t>p.n_output + 1 if y >= 0 else -1
 
 
-cdef Tape tape_of(list leaves):
-    """The tape that a call with these arguments is recorded on."""
-    cdef Tape tape = None
+cdef Tape tape_of(list leaves, Tape tape=None):
+    """The tape that a call with these arguments is recorded on; `tape`, or one that records inside it."""
     for x in leaves:
         if isinstance(x, Tracer):
             node_of(<Tracer>x)
@@ -58,10 +57,10 @@ cdef Tape tape_of(list leaves):
     return tape
 
 
-cdef list nodes_of(Program p, Tape tape, list leaves):
+cdef list nodes_of(Form arguments, Tape tape, list leaves):
     cdef list forms = [], nodes = []
     cdef Form form
-    leaf_forms(p.arguments, forms)
+    leaf_forms(arguments, forms)
     for form, x in zip(forms, leaves):
         if isinstance(x, Tracer):
             nodes.append(operand(tape, x, 0))
@@ -76,7 +75,7 @@ def call_traced(Program p, list leaves):
     """The result of a call, traced; or an `Unmet`, if a guard does not hold."""
     cdef Tape tape = tape_of(leaves)
     cdef Unmet unmet
-    cdef int32_t first = emit_call(tape, p, nodes_of(p, tape, leaves))
+    cdef int32_t first = emit_call(tape, p, nodes_of(p.arguments, tape, leaves))
     cdef int64_t k
     cdef Tracer x
     results = [wrap(tape, first + k) for k in range(p.n_result)]
@@ -107,7 +106,7 @@ def inlined(Program p):
     def f(*args, **kwargs):
         cdef list leaves = p.leaves_of(args, kwargs)
         cdef Tape tape = tape_of(leaves)
-        nodes = splice(p.record.tape(), tape, nodes_of(p, tape, leaves), p.record_outputs, p.n_output)
+        nodes = splice(p.record.tape(), tape, nodes_of(p.arguments, tape, leaves), p.record_outputs, p.n_output)
         if tape.guards is not None:
             tape.guards.extend([(node, *guard) for node, guard in zip(nodes[p.n_result:], p.guards)])
         return rebuilt(p.result, [wrap(tape, node) for node in nodes[:p.n_result]])

@@ -22,7 +22,8 @@ cdef extern from "scan.h" nogil:
         int (*feed)(ft_store *, int) noexcept nogil
         void *feeder
         ft_slot *slot[2]
-        int64_t tag, at, steps, n_slot[2]
+        int64_t n_slot[2]
+        int64_t tag, at, steps
         int open
         int error, os_error
         int64_t error_step

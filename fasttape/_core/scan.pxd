@@ -98,7 +98,7 @@ cdef class Reversal(Swept):
     cdef list outcome, idle
     cdef dict coded
 
-# Sweeps through them. Set by scan_sweeps.pyx.
+# Sweeps through them. Set by scan_sweeps.pyx and reversal_sweeps.pyx.
 ctypedef int (*scan_rule)(Scan loop, Tape tape, Sweep *s, int32_t i) except -1
 ctypedef int (*reversal_rule)(Reversal r, Tape tape, Sweep *s, int32_t i) except -1
 cdef scan_rule pull_scan, push_scan

@@ -1,43 +1,19 @@
 """Loops as they are recorded: the body is traced, the loop becomes one call."""
 from fasttape._core.body cimport Body, trace_body
-from fasttape._core.calls cimport emit_call
-from fasttape._core.capture cimport capture_array
+from fasttape._core.calls cimport emit_call, nodes_of, tape_of
 from fasttape._core.record cimport *
 from fasttape._core.scan cimport Scan, new_scan
 from fasttape._core.signature cimport *
 from fasttape._core.trace cimport current, enter_own, leave, values
-from fasttape._core.tracer cimport Tracer, after_record, innermost, node_of, operand, wrap
+from fasttape._core.tracer cimport Tracer, after_record, operand, wrap
 
 import numpy as np
 
-from fasttape._core import scan_sweeps
+from fasttape._core import reversal_sweeps, scan_sweeps
 from fasttape._core.trace import describe
 
 scan_sweeps.install()
-
-
-cdef Tape tape_for(list leaves):
-    """The tape that a loop with these arguments is recorded on, or None."""
-    cdef Tape tape = current()
-    for x in leaves:
-        if isinstance(x, Tracer):
-            node_of(<Tracer>x)
-            tape = innermost(tape, <Tracer>x)
-    return tape
-
-
-cdef list nodes_of(Tape tape, Form form, list leaves):
-    cdef list forms = [], nodes = []
-    cdef Form part
-    leaf_forms(form, forms)
-    for part, x in zip(forms, leaves):
-        if isinstance(x, Tracer):
-            nodes.append(operand(tape, x, 0))
-        elif part.kind == ARRAY:
-            nodes.append(capture_array(tape, np.asarray(x, np.float32 if part.dtype else np.float64), False))
-        else:
-            nodes.append(constant(tape, x, FT_F32 if part.kind == NUMBER32 else FT_F64))
-    return nodes
+reversal_sweeps.install()
 
 
 cdef tuple type_of(Tape tape, int32_t node, bint weak):
@@ -61,12 +37,12 @@ cdef class Recording:
         self.kinds = []
         leaf_forms(self.carry, self.kinds)
         self.outer = current()
-        self.tape = tape_for(leaves + others)
+        self.tape = tape_of(leaves + others, current())
         self.own = self.tape is None
         if self.own:
             self.tape = enter_own()
         try:
-            self.carry_nodes = nodes_of(self.tape, self.carry, leaves)
+            self.carry_nodes = nodes_of(self.carry, self.tape, leaves)
         except BaseException:
             self.close()
             raise
@@ -170,7 +146,7 @@ def scan(step, carry, xs, length, schedule, share, folder, who):
     r = Recording(who, carry, xs_leaves)
     n = len(r.carry_nodes)
     try:
-        xs_nodes = nodes_of(r.tape, xs_form, xs_leaves)
+        xs_nodes = nodes_of(xs_form, r.tape, xs_leaves)
         others = []
         for node in xs_nodes:
             dtype, dims, _ = type_of(r.tape, node, False)
