@@ -93,7 +93,7 @@ cdef int changes(str what) except -1:
     file, line = place()
     raise TypeError(f"fasttape: the body of a loop looks at a value ({what}) that may differ from step to step, at "
                     f"{file}:{line}. The body is traced once: use np.where and its like instead of if, while_loop for a loop "
-                    f"whose end depends on values, and return what is to be printed")
+                    f"whose end depends on values, in place of x[i] hand x to scan as xs, and return what is to be printed")
 
 
 def seen_outside(Tracer x, str what):
