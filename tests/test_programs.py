@@ -190,6 +190,20 @@ def test_checkpointed_gradient_is_the_same(program, seed):
 
 
 @settings
+@hypothesis.given(PROGRAMS, st.integers(0, 10**6), st.sampled_from(["nothing", "dots"]))
+def test_a_kept_trace_computes_regions_again(program, seed, policy):
+    x, v = start(seed)
+
+    def checkpoint(f):
+        return ft.checkpoint(f, policy=policy)
+    plain, found = (ft.trace(ft.grad(total(program, *how), argnum=(0, 1, 2)), *x)(*x) for how in ((), (checkpoint,)))
+    for a, b in zip(plain, found):
+        np.testing.assert_array_equal(a, b)
+    pushed = [ft.trace(lambda *a: ft.jvp(ft.grad(total(program, *how)), a, v)[1], *x)(*x) for how in ((), (checkpoint,))]
+    np.testing.assert_allclose(*pushed, rtol=1e-9, atol=1e-9 * (1 + np.abs(pushed[0]).max()))
+
+
+@settings
 @hypothesis.given(PROGRAMS, st.integers(0, 10**6))
 def test_jacobian_by_columns_is_that_by_rows(program, seed):
     x, v = start(seed)
