@@ -31,8 +31,11 @@ trace
 segments
 checkpoint forward program reverse
 jacobian keep listing
-body calls table
-compiled scan stats
+calls table
+compiled lanes stats
+body
+scan
+batch
 profile step_data
 scan_sweeps
 reversal_sweeps
@@ -42,7 +45,7 @@ FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.s
 
 # What a module outside _core knows of the package; "_core" is all of that folder.
 KNOWN = {
-    "__init__": {"functions", "inspect", "loops", "numpy", "plots", "program", "schedules", "sparse", "special", "testing",
+    "__init__": {"batches", "functions", "inspect", "loops", "numpy", "plots", "program", "schedules", "sparse", "special", "testing",
                  "tradeoff", "transforms", "tree", "_core"},
     "__main__": {"_demo"},
     "transforms": {"schedules", "tree", "_core"},
@@ -50,6 +53,7 @@ KNOWN = {
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},
     "program": {"inspect", "schedules", "transforms", "_core"},
+    "batches": {"program", "_core"},
     "loops": {"schedules", "_core"},
     "schedules": set(),
     "tradeoff": {"loops", "plots", "program", "schedules", "transforms", "_core"},

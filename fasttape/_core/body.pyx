@@ -13,6 +13,7 @@ cimport numpy as cnp
 from fasttape._core.capture cimport capture_array
 from fasttape._core.frozen cimport find_varying, freeze, splice
 from fasttape._core.keep cimport keep
+from fasttape._core.lanes cimport over_lanes
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
 from fasttape._core.trace cimport enter_own, leave, output_node
@@ -38,9 +39,9 @@ cdef Program program_of(Tape tape, str name, int64_t n_input, list nodes):
     return p
 
 
-cdef Body trace_body(Tape outer, object call, list arguments, str who):
+cdef Body trace_body(Tape outer, object call, list arguments, str who, lots=None):
     """Trace call(list of traced values), which returns a list of results. Of each argument its dtype, shape and
-    flags."""
+    flags; of a batch's lane the nodes of the arguments of all lanes, which of them are batched, and how many lanes."""
     cdef Tape tape = enter_own(), frozen
     cdef Body body = Body.__new__(Body)
     cdef list traced = [], inputs, nodes
@@ -52,12 +53,15 @@ cdef Body trace_body(Tape outer, object call, list arguments, str who):
     tape.imports = {}
     tape.imported = []
     tape.bodily = True
+    tape.lots = lots
     tape.guards = []
     try:
         for dtype, dims, flags in arguments:
             traced.append(wrap(tape, emit(tape, OP_input, dtype, FT_ACTIVE | <int>flags, shape_from(tape, dims), 0, 0, 0)))
         firsts = [(<Tracer>x).node for x in traced]
         nodes = [output_node(tape, y, who) for y in call(traced)]
+        body.guards = [guard[1:] for guard in tape.guards]
+        nodes += [guard[0] for guard in tape.guards]
         body.constants = []
         inputs = []
         for k, x in zip(tape.imported, tape.imports.values()):
@@ -110,12 +114,29 @@ def seen_outside(Tracer x, str what):
     for k in range(tape.t.n):
         varies[k] = tape.t.entry[k].op == OP_input and not tape.t.entry[k].flags & FT_DONE and k not in inputs
     find_varying(tape, varies)
-    if varies[root_of(tape, node)]:
-        changes(what)
     at = np.array(inputs + [node], np.int32)
+    if varies[root_of(tape, node)]:
+        if tape.lots is None:
+            changes(what)
+        return first_lane(tape, constants, inputs, node)
     frozen = freeze(tape, <int32_t *>cnp.PyArray_DATA(at), len(inputs), <int32_t *>cnp.PyArray_DATA(at) + len(inputs), 1)
     made = splice(frozen, tape.parent, constants, <int32_t *>cnp.PyArray_DATA(at) + len(inputs), 1)
     return wrap(tape.parent, made[0])
+
+
+cdef Tracer first_lane(Tape tape, list constants, list inputs, int32_t node):
+    """A value of a lane as the first one of the batch has it: the others are compared with it when the lane is traced."""
+    cdef cnp.ndarray at
+    cdef Tape frozen
+    cdef int64_t n
+    nodes, batched, lanes = tape.lots
+    inputs = inputs + list(range(len(nodes)))
+    n = len(inputs)
+    at = np.array(inputs + [node], np.int32)
+    frozen = freeze(tape, <int32_t *>cnp.PyArray_DATA(at), n, <int32_t *>cnp.PyArray_DATA(at) + n, 1)
+    made = over_lanes(frozen, tape.parent, constants + nodes, [False] * len(constants) + list(batched),
+                      <int32_t *>cnp.PyArray_DATA(at) + n, 1, lanes)
+    return wrap(tape.parent, made[0])[0]
 
 
 tracer.seen_outside = seen_outside

@@ -239,3 +239,20 @@ cdef class Compiled:
                           f"objects are fixed when a function is traced; pass as floats what varies and is computed with",
                           RuntimeWarning)
         return paths
+
+
+def program_of(Compiled self, tuple args, dict kwargs):
+    """The program that a call with these plain arguments takes."""
+    cdef list leaves = []
+    cdef Form form = form_of_call(args, kwargs, self.name, self.static)
+    cdef Paths paths
+    cdef Program p
+    key = form.key()
+    gather(form, (args, kwargs), leaves)
+    paths = self.signatures.get(key)
+    if paths is None:
+        paths = self.enter(key, form)
+    for p in paths.kept():
+        if type(p.run(leaves)) is not Unmet:
+            return p
+    return paths.enter(record(self.kind, self.function, paths.arguments, leaves, self.static, self.name, self.budget), self.limit)

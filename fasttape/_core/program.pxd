@@ -32,7 +32,7 @@ cdef class Program(Swept):
 
     cdef bint takes(self, tuple args, dict kwargs, list leaves, bint loose) except -1
     cdef list leaves_of(self, tuple args, dict kwargs)
-    cdef object run(self, list leaves)
+    cdef object run(self, list leaves, list into=*)
 
 # Sweeps through a program's call. Set by calls.pyx.
 ctypedef int (*program_rule)(Program p, Tape tape, Sweep *s, int32_t i) except -1

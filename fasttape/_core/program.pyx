@@ -108,8 +108,9 @@ cdef class Program(Swept):
         gather(form, (args, kwargs), leaves)
         return leaves
 
-    cdef object run(self, list leaves):
-        """The result; or an `Unmet`, if a guard does not hold."""
+    cdef object run(self, list leaves, list into=None):
+        """The result; or an `Unmet`, if a guard does not hold. `into` has arrays for the outputs, or None where a new one is
+        to be made: C-contiguous ones of the outputs' dtypes and shapes, which share no memory with anything here."""
         cdef State s = self.begin()
         cdef Tape tape = s.tape
         cdef Unmet unmet
@@ -129,7 +130,7 @@ cdef class Program(Swept):
         for k in range(self.n_output):
             if s.moves[self.n_input + k]:
                 node = self.outputs[k]
-                a = new_array(tape, node)
+                a = new_array(tape, node) if into is None or into[k] is None else into[k]
                 ft_lay(&s.c, self.n_input + k, node, <char *>cnp.PyArray_DATA(a))
                 out.append(a)
             else:

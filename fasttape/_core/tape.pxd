@@ -52,6 +52,7 @@ cdef class Tape:
     cdef list imported              # nodes of the parent, in the order of their first use
     cdef int64_t budget             # of bytes, which the transform that records has been given; or 0
     cdef bint bodily                # the tape of a loop's body, whose inputs have no values
+    cdef object lots                # of a lane's tape: (nodes of the arguments on the parent, which are batched, lanes)
     cdef bint reversing             # a one-level reverse trace, in which checkpoints may forget
     cdef bint pushing               # a forward trace pushes tangents before it forgets
     cdef Table shapes, views

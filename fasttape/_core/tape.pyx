@@ -505,6 +505,7 @@ cdef class Tape:
         self.replay = None
         self.imports = None
         self.imported = None
+        self.lots = None
         if self.keep:
             self.keep.clear()
         if self.captured:

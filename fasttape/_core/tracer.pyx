@@ -281,7 +281,10 @@ cdef object observed(Tracer x, object how):
     cdef int32_t node = node_of(x)
     cdef Tape tape = x.tape
     if tape.bodily:
-        return observed(seen_outside(x, "value" if how is None else getattr(how, "__name__", "value")), how)
+        seen = observed(seen_outside(x, "value" if how is None else getattr(how, "__name__", "value")), how)
+        if tape.lots is not None:
+            tape.guards.append((node, how, seen, place()))
+        return seen
     force(tape, node)
     seen = value_of(tape, node)
     try:

@@ -1,0 +1,391 @@
+"""A recorded tape over lanes: each entry that depends on an argument of which every lane has its own becomes one entry for
+all lanes.
+
+A batched value lies with its lanes last: a number is a row of them, an array has a row for each of its elements. So what is
+elementwise goes on along contiguous rows, and elements, regions and axes are found where they were. Arguments lie with
+their lanes first, as the caller has them, and are read there; so do products of matrices, and what they are made of.
+
+A lane gets the bits that the record gives it alone: sums are added up in the same order. Only products of matrices
+(BLAS) may differ in the last place.
+"""
+from libc.stdlib cimport free
+
+from fasttape._core.calls cimport emit_call, input_like
+from fasttape._core.frozen cimport splice, splice_entry
+from fasttape._core.keep cimport keep
+from fasttape._core.program cimport Program
+from fasttape._core.record cimport *
+from fasttape._core.signature cimport form_of_result
+from fasttape._core.sweep cimport align
+from fasttape._core.trace cimport current, enter_own, leave
+
+cdef enum:
+    ALIKE, LAST, FIRST              # a value is the same in all lanes; has its lanes last; first
+    IN_PARTS = 16                   # elements from which on a sum is added up in interleaved parts (kernels/reduce.h)
+
+
+cdef class Lanes:
+    """The record `old` as it is appended to a tape."""
+    cdef Tape old, tape
+    cdef int64_t lanes
+    cdef int32_t *to                # by entry of the record: its node
+    cdef int32_t *shapes            # by shape of the record: that of the tape, or -1
+    cdef list way                   # by entry of the record: how its lanes lie
+    cdef dict seen, programs        # views of what lies otherwise; places of the tape's programs
+
+    def __cinit__(self, Tape old, Tape tape, int64_t lanes):
+        cdef int64_t k
+        self.old, self.tape, self.lanes = old, tape, lanes
+        self.to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
+        self.shapes = <int32_t *>allocate(old.t.n_shape * sizeof(int32_t) + 8)
+        if self.to == NULL or self.shapes == NULL:
+            raise MemoryError
+        for k in range(old.t.n_shape):
+            self.shapes[k] = -1
+        self.way = [ALIKE] * old.t.n
+        self.seen = {}
+        self.programs = {}
+
+    def __dealloc__(self):
+        free(self.to)
+        free(self.shapes)
+
+    # ---- shapes and views
+
+    cdef int32_t shape(self, int32_t shape) except -1:
+        """That of a batched value, on the tape."""
+        return shape_from(self.tape, (*shape_tuple(self.old, shape), self.lanes))
+
+    cdef int32_t view(self, int32_t view, int way=LAST) except -1:
+        """A region of the record, with its lanes last, in a base whose lanes lie so."""
+        cdef ft_view w = self.old.t.view[view]
+        cdef ft_shape *s = self.old.t.shape + w.shape
+        cdef int64_t dims[FT_MAX_DIMS]
+        cdef int64_t strides[FT_MAX_DIMS]
+        cdef int64_t step = self.lanes if way == LAST else 1
+        cdef int k
+        check_axes(s.ndim)
+        for k in range(s.ndim):
+            dims[k] = self.old.t.dims[s.at + k]
+            strides[k] = self.old.t.dims[w.at + k] * step
+        dims[s.ndim] = self.lanes
+        strides[s.ndim] = 1 if way == LAST else self.old.t.shape[w.base].size
+        base = shape_tuple(self.old, w.base)
+        return intern_view(self.tape, shape_from(self.tape, (*base, self.lanes) if way == LAST else (self.lanes, *base)), s.ndim + 1,
+                           dims, strides, w.offset * step)
+
+    cdef int32_t element(self, int32_t base, int64_t place, int way=LAST) except -1:
+        """The view of an element of all lanes."""
+        cdef int64_t size = self.old.t.shape[base].size, stride = 1 if way == LAST else size
+        dims = shape_tuple(self.old, base)
+        return intern_view(self.tape, shape_from(self.tape, (*dims, self.lanes) if way == LAST else (self.lanes, *dims)), 1,
+                           &self.lanes, &stride, place * (self.lanes if way == LAST else 1))
+
+    # ---- values
+
+    cdef int32_t last(self, int32_t i) except -1:
+        """A batched value with its lanes last."""
+        cdef int axes[FT_MAX_DIMS]
+        cdef int k, ndim
+        cdef int32_t node = self.to[i]
+        if self.way[i] != FIRST:
+            return node
+        if i not in self.seen:
+            ndim = ndim_of(self.tape, node)
+            for k in range(ndim - 1):
+                axes[k] = k + 1
+            axes[ndim - 1] = 0
+            self.seen[i] = permute(self.tape, node, axes) if ndim > 1 else node
+        return self.seen[i]
+
+    cdef int32_t first(self, int32_t node) except -1:
+        """What has its lanes last, with its lanes first, in memory too."""
+        cdef int axes[FT_MAX_DIMS]
+        cdef int k, ndim = ndim_of(self.tape, node)
+        if ndim == 1:
+            return owner(self.tape, node)
+        axes[0] = ndim - 1
+        for k in range(1, ndim):
+            axes[k] = k - 1
+        return owner(self.tape, permute(self.tape, node, axes))
+
+    cdef int32_t with_lanes_first(self, int32_t i) except -1:
+        if self.way[i] == FIRST:
+            return self.to[i]
+        return self.first(self.last(i)) if self.way[i] else self.to[i]
+
+    cdef int32_t operand(self, int32_t i) except -1:
+        """What an elementwise op reads: an array that is the same in all lanes has a last axis of extent 1."""
+        cdef int32_t node
+        if self.way[i] != ALIKE:
+            return self.last(i)
+        node = self.to[i]
+        if shape_of(self.tape, node) == 0:
+            return node
+        return reshape(self.tape, node, shape_from(self.tape, (*shape_tuple(self.tape, shape_of(self.tape, node)), 1)))
+
+    cdef int32_t whole(self, int32_t i, int32_t shape) except -1:
+        """A value in every lane, of a shape of the tape that it broadcasts to."""
+        return spread(self.tape, self.operand(i), shape)
+
+    cdef int32_t root(self, int32_t i, int32_t shape) except -1:
+        """As `whole`, but no view."""
+        return owner(self.tape, self.whole(i, shape))
+
+    # ---- entries
+
+    cdef int set(self, int32_t i, int32_t node, int way) except -1:
+        self.to[i] = node
+        self.way[i] = way
+        return 0
+
+    cdef int add(self, int32_t i) except -1:
+        """Append what entry i becomes."""
+        cdef ft_entry e = self.old.t.entry[i]
+        cdef Reads o = reads_of(self.old, &e)
+        cdef int k, j
+        cdef bint alike = True
+        for k in range(o.n):
+            if o.at[k * o.step] >= 0 and self.way[o.at[k * o.step]] != ALIKE:
+                alike = False
+        if alike:
+            self.splice(i)
+        elif e.op == OP_program:
+            self.call(i)
+        elif e.op < FT_N_MAP or e.op == OP_cast:
+            self.elementwise(i, &e)
+        elif e.op == OP_view:
+            self.set(i, look(self.tape, self.to[e.a], self.view(e.aux, self.way[e.a])), LAST)
+        elif e.op == OP_get:
+            j = self.way[e.a]
+            self.set(i, look(self.tape, self.to[e.a], self.element(shape_of(self.old, e.a), e.aux, j)), LAST)
+        elif e.op == OP_sum or e.op == OP_max or e.op == OP_min:
+            self.reduction(i, &e)
+        elif e.op == OP_matmul:
+            self.product(i, &e)
+        elif e.op == OP_assemble or e.op == OP_pack:
+            self.assembly(i, &e)
+        else:
+            self.structure(i, &e)
+        return 0
+
+    cdef int splice(self, int32_t i) except -1:
+        """An entry that is the same in all lanes, as it is."""
+        cdef int32_t first = i
+        splice_entry(self.old, self.tape, i, self.to, self.shapes, self.programs)
+        while i < self.old.t.n and group_of(self.old, i) == first:
+            self.way[i] = ALIKE
+            i += 1
+        return 0
+
+    cdef int elementwise(self, int32_t i, ft_entry *e) except -1:
+        cdef int arity = rows[e.op].arity if e.op < FT_N_MAP else 1
+        cdef int32_t a = self.operand(e.a), b = 0, c = 0, shape = self.shape(e.shape)
+        cdef int flags = 0
+        if arity > 1:
+            b = self.operand(e.b)
+        if arity > 2:
+            c = self.operand(e.aux)
+        if e.op == OP_cast or active_operands[e.op] & 1:
+            flags |= self.tape.t.entry[a].flags
+        if arity > 1 and active_operands[e.op] & 2:
+            flags |= self.tape.t.entry[b].flags
+        if arity > 2 and active_operands[e.op] & 4:
+            flags |= self.tape.t.entry[c].flags
+        return self.set(i, emit(self.tape, e.op, e.dtype, flags & FT_ACTIVE if e.dtype < FT_B64 else 0, shape, a, b, c), LAST)
+
+    cdef bint in_rows(self, ft_entry *e) except -1:
+        """Whether each lane's numbers are added up one after the other, as they are along rows of lanes."""
+        cdef int64_t strides[FT_MAX_DIMS]
+        cdef int64_t offset, n = 1
+        cdef int ndim = ndim_of(self.old, e.a), k, gone = 0
+        cdef bint contiguous = layout(self.old, e.a, strides, &offset)
+        cdef int64_t *dims = dims_of(self.old, e.a)
+        if e.op != OP_sum:
+            return True
+        if not e.aux & 1 and dims[ndim - 1] > 1 and strides[ndim - 1] == 1:
+            return True
+        for k in range(ndim):
+            if e.aux >> (ndim - 1 - k) & 1 and dims[k] != 1:
+                n *= dims[k]
+                gone += 1
+        return n < IN_PARTS and (gone <= 1 or (contiguous and e.aux & (e.aux + 1) == 0))
+
+    cdef int reduction(self, int32_t i, ft_entry *e) except -1:
+        cdef int32_t a = self.last(e.a), y
+        cdef int64_t strides[FT_MAX_DIMS]
+        cdef int axes[FT_MAX_DIMS]
+        cdef int64_t offset
+        cdef int k, ndim = ndim_of(self.tape, a)
+        if e.op == OP_sum and not self.in_rows(e):
+            axes[0] = ndim - 1
+            for k in range(1, ndim):
+                axes[k] = k - 1
+            y = reduce(self.tape, e.op, permute(self.tape, a, axes), e.aux)
+            return self.set(i, y, FIRST if ndim_of(self.tape, y) > 1 else LAST)
+        layout(self.tape, a, strides, &offset)
+        if strides[ndim - 1] != 1:
+            a = owner(self.tape, a)
+        return self.set(i, reduce(self.tape, e.op, a, <int64_t>e.aux << 1), LAST)
+
+    cdef int product(self, int32_t i, ft_entry *e) except -1:
+        """One product for all lanes where they share a matrix, else one in each."""
+        cdef int32_t a, b, y
+        cdef int swap[3]
+        cdef int ndim = self.old.t.shape[e.shape].ndim
+        cdef tuple dims = shape_tuple(self.old, e.shape)
+        cdef int64_t m = dims[ndim - 2], n = dims[ndim - 1], k
+        swap[:] = [1, 0, 2]
+        if ndim == 2 and self.way[e.a] == ALIKE:
+            k = dims_of(self.old, e.b)[0]
+            b = reshape(self.tape, self.last(e.b), shape_from(self.tape, (k, n * self.lanes)))
+            y = matmul(self.tape, self.to[e.a], b)
+            return self.set(i, reshape(self.tape, y, self.shape(e.shape)), LAST)
+        if ndim == 2 and self.way[e.b] == ALIKE:
+            k = dims_of(self.old, e.a)[1]
+            a = permute(self.tape, self.last(e.a), swap)
+            a = reshape(self.tape, a, shape_from(self.tape, (k, m * self.lanes)))
+            y = matmul(self.tape, transposed(self.tape, self.to[e.b]), a)
+            y = permute(self.tape, reshape(self.tape, y, shape_from(self.tape, (n, m, self.lanes))), swap)
+            return self.set(i, owner(self.tape, y), LAST)
+        a, b = self.with_lanes_first(e.a), self.with_lanes_first(e.b)
+        if self.way[e.a]:
+            a = align(self.tape, self.lanes, a, ndim)
+        if self.way[e.b]:
+            b = align(self.tape, self.lanes, b, ndim)
+        return self.set(i, matmul(self.tape, a, b), FIRST)
+
+    cdef int assembly(self, int32_t i, ft_entry *e) except -1:
+        cdef int32_t n = self.old.t.args[e.aux], k, node, view
+        cdef int64_t at
+        cdef int flags = 0
+        cdef list pairs = []
+        for k in range(n):
+            if e.op == OP_pack:
+                node = self.old.t.args[e.aux + 1 + k]
+                view = self.element(e.shape, k)
+            else:
+                node = self.old.t.args[e.aux + 1 + 2 * k]
+                view = self.view(self.old.t.args[e.aux + 2 + 2 * k])
+            if node >= 0:
+                node = self.whole(node, self.tape.t.view[view].shape)
+                flags |= self.tape.t.entry[node].flags
+            pairs += [node, view]
+        at = new_args(self.tape, 1 + 2 * n)
+        self.tape.t.args[at] = n
+        for k in range(2 * n):
+            self.tape.t.args[at + 1 + k] = pairs[k]
+        return self.set(i, emit(self.tape, OP_assemble, e.dtype, flags & FT_ACTIVE, self.shape(e.shape), 0, 0, <int32_t>at), LAST)
+
+    cdef int structure(self, int32_t i, ft_entry *e) except -1:
+        """What puts something into an array, or takes rows out of it."""
+        cdef int32_t shape = self.shape(e.shape), a, b = -1, view = e.aux
+        cdef int op = e.op
+        cdef int64_t row = <int64_t>e.aux * self.lanes
+        if op == OP_take or op == OP_put_add:
+            if row > 0x7fffffff:
+                raise NotImplementedError("vmap: rows of 2**31 elements or more, those of all lanes, cannot be gathered")
+            a = self.root(e.a, self.shape(shape_of(self.old, e.a)))
+            return self.set(i, structural(self.tape, op, shape, a, self.to[e.b], <int32_t>row), LAST)
+        if op == OP_pad:
+            return self.set(i, structural(self.tape, op, shape, self.last(e.a), -1, self.view(view)), LAST)
+        if op not in (OP_add_region, OP_update, OP_add_at, OP_set_at):
+            raise NotImplementedError(f"vmap: the op {e.op} is not there yet for lanes")
+        a = self.root(e.a, shape)
+        view = self.view(view) if op == OP_add_region or op == OP_update else self.element(e.shape, view)
+        b = self.whole(e.b, self.tape.t.view[view].shape)
+        op = OP_add_region if op == OP_add_region or op == OP_add_at else OP_update
+        return self.set(i, structural(self.tape, op, shape, a, b, view), LAST)
+
+    cdef int call(self, int32_t i) except -1:
+        """The call of a program becomes that of the program over lanes."""
+        cdef int32_t *args = self.old.t.args + self.old.t.entry[i].aux
+        cdef int32_t y
+        cdef int64_t k, n = args[1]
+        callee = self.old.programs[args[0]]
+        if not isinstance(callee, Program):
+            raise NotImplementedError(f"vmap: {callee.__name__} is not there yet for lanes; let the loop's carry hold all of them")
+        nodes = [args[2 + k] for k in range(n)]
+        batched = tuple([self.way[node] != ALIKE for node in nodes])
+        y = emit_call(self.tape, batched_program(callee, batched, self.lanes), [self.with_lanes_first(node) for node in nodes])
+        for k in range((<Program>callee).n_output):
+            self.set(<int32_t>(i + k), <int32_t>(y + k), FIRST if self.old.t.entry[i + k].shape else LAST)
+        return 0
+
+
+cdef int check_axes(int ndim) except -1:
+    if ndim + 1 >= FT_MAX_DIMS:
+        raise ValueError(f"vmap: a value has {ndim} axes, and may have {FT_MAX_DIMS - 2} beside that of the lanes")
+    return 0
+
+
+cdef int32_t transposed(Tape tape, int32_t a) except -1:
+    cdef int axes[2]
+    axes[:] = [1, 0]
+    return permute(tape, a, axes)
+
+
+cdef list over_one_lane(Tape old, Tape tape, list inputs, list batched, const int32_t *outputs, int64_t n):
+    """As the record is, without the axis: along one of extent 1 sums would be added up in another order."""
+    cdef int32_t i, node
+    cdef int64_t k
+    for k in range(<int64_t>len(inputs)):
+        if batched[k]:
+            i = inputs[k]
+            inputs[k] = owner(tape, reshape(tape, i, shape_from(tape, shape_tuple(tape, shape_of(tape, i))[1:])))
+    return [owner(tape, reshape(tape, i, shape_from(tape, (1, *shape_tuple(tape, shape_of(tape, i))))))
+            for i in splice(old, tape, inputs, outputs, n)]
+
+
+cdef list over_lanes(Tape old, Tape tape, list inputs, list batched, const int32_t *outputs, int64_t n, int64_t lanes):
+    """Append a frozen record, its inputs being nodes there, over lanes; those of which every lane has its own are stacked
+    along a first axis. Returns the nodes of the outputs, stacked so."""
+    cdef Lanes l
+    cdef int64_t i, k
+    cdef int32_t node
+    cdef list out = []
+    if lanes == 1:
+        return over_one_lane(old, tape, list(inputs), batched, outputs, n)
+    l = Lanes(old, tape, lanes)
+    for i in range(<int64_t>len(inputs)):
+        check_axes(ndim_of(old, <int32_t>i))
+        l.to[i] = owner(tape, inputs[i]) if batched[i] else inputs[i]
+        l.way[i] = (FIRST if shape_of(old, <int32_t>i) else LAST) if batched[i] else ALIKE
+    for i in range(<int64_t>len(inputs), old.t.n):
+        if group_of(old, <int32_t>i) == i:
+            l.add(<int32_t>i)
+    for k in range(n):
+        node = outputs[k]
+        if l.way[node] == ALIKE:
+            node = l.to[node]
+            dims = (lanes, *shape_tuple(tape, shape_of(tape, node)))
+            out.append(spread(tape, node, shape_from(tape, dims)))
+        else:
+            out.append(l.with_lanes_first(node))
+    return out
+
+
+cdef Program batched_program(Program p, tuple batched, int64_t lanes):
+    """The program of many calls of p at once: of the arguments that are batched there is one for each lane, stacked along a
+    first axis, and so are the results."""
+    cdef Program q
+    cdef Tape outer, tape, old
+    cdef list inputs, out
+    cdef int32_t node
+    key = "lanes", batched, lanes
+    if key in p.derived:
+        return p.derived[key]
+    old = p.record.tape()
+    q = Program.__new__(Program)
+    q.name = f"{p.name} over {lanes} lanes"
+    outer = current()
+    tape = enter_own()
+    try:
+        inputs = [input_like(tape, old, node, lanes if batched[node] else 0) for node in range(p.n_input)]
+        out = over_lanes(old, tape, inputs, list(batched), p.record_outputs, p.n_output, lanes)
+        keep(q, tape, len(inputs), out, [])
+    finally:
+        leave(tape, outer)
+    q.result = form_of_result((0.0,) * p.n_output, q.name)
+    p.derived[key] = q
+    return q
