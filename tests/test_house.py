@@ -38,7 +38,7 @@ scan
 batch
 profile step_data
 scan_sweeps
-reversal_sweeps
+reversal_sweeps scan_lanes
 scanning
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}

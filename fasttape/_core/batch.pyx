@@ -193,7 +193,6 @@ cdef object run_lanes(Program p, tuple batched, list leaves, list into, int64_t 
 
 
 cdef list new_results(Program p, int64_t n):
-    cdef int64_t k
     return [np.empty((n, *dims), np.float32 if dtype & 1 else np.float64) for dtype, dims in p.results()[:p.n_result]]
 
 

@@ -149,7 +149,7 @@ cdef class Lanes:
             if o.at[k * o.step] >= 0 and self.way[o.at[k * o.step]] != ALIKE:
                 alike = False
         if alike:
-            self.splice(i)
+            self.as_it_is(i)
         elif e.op == OP_program:
             self.call(i)
         elif e.op < FT_N_MAP or e.op == OP_cast:
@@ -169,7 +169,7 @@ cdef class Lanes:
             self.structure(i, &e)
         return 0
 
-    cdef int splice(self, int32_t i) except -1:
+    cdef int as_it_is(self, int32_t i) except -1:
         """An entry that is the same in all lanes, as it is."""
         cdef int32_t first = i
         splice_entry(self.old, self.tape, i, self.to, self.shapes, self.programs)
@@ -303,14 +303,21 @@ cdef class Lanes:
         cdef int32_t y
         cdef int64_t k, n = args[1]
         callee = self.old.programs[args[0]]
-        if not isinstance(callee, Program):
-            raise NotImplementedError(f"vmap: {callee.__name__} is not there yet for lanes; let the loop's carry hold all of them")
-        nodes = [args[2 + k] for k in range(n)]
-        batched = tuple([self.way[node] != ALIKE for node in nodes])
-        y = emit_call(self.tape, batched_program(callee, batched, self.lanes), [self.with_lanes_first(node) for node in nodes])
-        for k in range((<Program>callee).n_output):
-            self.set(<int32_t>(i + k), <int32_t>(y + k), FIRST if self.old.t.entry[i + k].shape else LAST)
+        old = [args[2 + k] for k in range(n)]
+        batched = tuple([node >= 0 and self.way[node] != ALIKE for node in old])
+        nodes = [self.with_lanes_first(node) if node >= 0 else -1 for node in old]
+        if isinstance(callee, Program):
+            y = emit_call(self.tape, batched_program(callee, batched, self.lanes), nodes)
+            made = range(y, y + (<Program>callee).n_output)
+        else:
+            made = loop_over_lanes(callee, self.tape, nodes, batched, self.lanes, self.old.programs)
+        for k, node in enumerate(made):
+            self.set(<int32_t>(i + k), node, ALIKE if is_store(self.old, <int32_t>(i + k)) else
+                     FIRST if self.old.t.entry[i + k].shape else LAST)
         return 0
+
+
+loop_over_lanes = None              # set by scan_lanes.pyx: the results of a loop or a reversal, called over lanes
 
 
 cdef int check_axes(int ndim) except -1:
@@ -340,28 +347,28 @@ cdef list over_one_lane(Tape old, Tape tape, list inputs, list batched, const in
 cdef list over_lanes(Tape old, Tape tape, list inputs, list batched, const int32_t *outputs, int64_t n, int64_t lanes):
     """Append a frozen record, its inputs being nodes there, over lanes; those of which every lane has its own are stacked
     along a first axis. Returns the nodes of the outputs, stacked so."""
-    cdef Lanes l
+    cdef Lanes made
     cdef int64_t i, k
     cdef int32_t node
     cdef list out = []
     if lanes == 1:
         return over_one_lane(old, tape, list(inputs), batched, outputs, n)
-    l = Lanes(old, tape, lanes)
+    made = Lanes(old, tape, lanes)
     for i in range(<int64_t>len(inputs)):
         check_axes(ndim_of(old, <int32_t>i))
-        l.to[i] = owner(tape, inputs[i]) if batched[i] else inputs[i]
-        l.way[i] = (FIRST if shape_of(old, <int32_t>i) else LAST) if batched[i] else ALIKE
+        made.to[i] = owner(tape, inputs[i]) if batched[i] else inputs[i]
+        made.way[i] = (FIRST if shape_of(old, <int32_t>i) else LAST) if batched[i] else ALIKE
     for i in range(<int64_t>len(inputs), old.t.n):
         if group_of(old, <int32_t>i) == i:
-            l.add(<int32_t>i)
+            made.add(<int32_t>i)
     for k in range(n):
         node = outputs[k]
-        if l.way[node] == ALIKE:
-            node = l.to[node]
+        if made.way[node] == ALIKE:
+            node = made.to[node]
             dims = (lanes, *shape_tuple(tape, shape_of(tape, node)))
             out.append(spread(tape, node, shape_from(tape, dims)))
         else:
-            out.append(l.with_lanes_first(node))
+            out.append(made.with_lanes_first(node))
     return out
 
 
@@ -371,7 +378,6 @@ cdef Program batched_program(Program p, tuple batched, int64_t lanes):
     cdef Program q
     cdef Tape outer, tape, old
     cdef list inputs, out
-    cdef int32_t node
     key = "lanes", batched, lanes
     if key in p.derived:
         return p.derived[key]
@@ -381,7 +387,7 @@ cdef Program batched_program(Program p, tuple batched, int64_t lanes):
     outer = current()
     tape = enter_own()
     try:
-        inputs = [input_like(tape, old, node, lanes if batched[node] else 0) for node in range(p.n_input)]
+        inputs = [input_like(tape, old, k, lanes if batched[k] else 0) for k in range(p.n_input)]
         out = over_lanes(old, tape, inputs, list(batched), p.record_outputs, p.n_output, lanes)
         keep(q, tape, len(inputs), out, [])
     finally:

@@ -9,11 +9,12 @@ from fasttape._core.tracer cimport Tracer, after_record, operand, wrap
 
 import numpy as np
 
-from fasttape._core import reversal_sweeps, scan_sweeps
+from fasttape._core import reversal_sweeps, scan_lanes, scan_sweeps
 from fasttape._core.trace import describe
 
 scan_sweeps.install()
 reversal_sweeps.install()
+scan_lanes.install()
 
 
 cdef tuple type_of(Tape tape, int32_t node, bint weak):
