@@ -334,7 +334,7 @@ cdef int32_t transposed(Tape tape, int32_t a) except -1:
 
 cdef list over_one_lane(Tape old, Tape tape, list inputs, list batched, const int32_t *outputs, int64_t n):
     """As the record is, without the axis: along one of extent 1 sums would be added up in another order."""
-    cdef int32_t i, node
+    cdef int32_t i
     cdef int64_t k
     for k in range(<int64_t>len(inputs)):
         if batched[k]:
