@@ -24,6 +24,7 @@ FLAGS = {
     "burgers": EXACT,
     "lstm": EXACT,
     "chain": FAST,
+    "black_scholes_many": FAST,
     "logistic": FAST,
 }
 

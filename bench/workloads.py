@@ -92,6 +92,13 @@ def black_scholes(spot, strike, rate, volatility, maturity):
     return spot * ndtr(d1) - strike * np.exp(-rate * maturity) * ndtr(d2)
 
 
+def call_options(n):
+    """Spots, strikes, rates, volatilities and maturities of n options."""
+    rng = np.random.default_rng(0)
+    bounds = (80.0, 120.0), (80.0, 120.0), (0.0, 0.05), (0.1, 0.4), (0.2, 2.0)
+    return np.array([rng.uniform(low, high, n) for low, high in bounds])
+
+
 def black_scholes_by_hand(spot, strike, rate, volatility, maturity):
     """The price, then delta, dual delta, rho, vega and the derivative to maturity (-theta)."""
     root = math.sqrt(maturity)

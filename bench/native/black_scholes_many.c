@@ -12,15 +12,15 @@ static inline double ndtr(double x) { return 0.5 * erfc(-M_SQRT1_2 * x); }
 
 static inline double density(double x) { return 0.5 * M_SQRT1_2 * M_2_SQRTPI * exp(-0.5 * x * x); }
 
-/* inputs: five arrays of sizes[0]; gradient: five arrays, then the prices. Returns the first price. */
+/* inputs: five arrays of sizes[0]; gradient: five arrays; history: the prices. Returns the first price. */
 double value_and_grad(const int64_t *sizes, const double *const *inputs, double *restrict gradient,
-                      double *history)
+                      double *restrict price)
 {
     int64_t n = sizes[0];
     const double *restrict spots = inputs[0], *restrict strikes = spots + n, *restrict rates = spots + 2 * n;
     const double *restrict volatilities = spots + 3 * n, *restrict maturities = spots + 4 * n;
     double *restrict g0 = gradient, *restrict g1 = g0 + n, *restrict g2 = g1 + n, *restrict g3 = g2 + n;
-    double *restrict g4 = g3 + n, *restrict price = g4 + n;
+    double *restrict g4 = g3 + n;
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; i++) {
         double spot = spots[i], strike = strikes[i], rate = rates[i];
