@@ -3,7 +3,7 @@ from fasttape import numpy, schedules, special
 from fasttape._core.array import Array, Scalar
 from fasttape._core.program import GuardError
 from fasttape._core.tracer import TraceError, value
-from fasttape.batches import vmap
+from fasttape.batches import gather, vmap
 from fasttape.inspect import MemoryProfile, Stats, peak_memory, table
 from fasttape.loops import fori_loop, scan, while_loop
 from fasttape.plots import plot_memory
@@ -14,6 +14,6 @@ from fasttape.transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, v
 
 __version__ = "0.1.0"
 __all__ = ["Array", "GuardError", "MemoryProfile", "Program", "Scalar", "Stats", "TraceError", "checkpoint", "compile",
-           "fori_loop", "grad", "hessian", "hvp", "jacobian", "jvp", "numpy", "peak_memory", "plot_memory", "scan",
+           "fori_loop", "gather", "grad", "hessian", "hvp", "jacobian", "jvp", "numpy", "peak_memory", "plot_memory", "scan",
            "schedules", "special", "stop_gradient", "table", "trace", "tradeoff", "value", "value_and_grad", "vjp", "vmap",
            "while_loop"]

@@ -62,3 +62,30 @@ def vmap(f, in_axes=0, out_axes=0, *, threads=1):
         return out if out_axes == 0 else _batch.moved(out, out_axes)
 
     return mapped
+
+
+def gather(array, index):
+    """Rows of an array as an argument of a batch: lane k gets ``array[index[k]]``.
+
+    The rows are read as the lanes are run, a stretch of lanes at a time. Within a trace the gradient with respect to
+    `array` adds up what the lanes give, row by row.
+
+    Parameters
+    ----------
+    array : array of shape (rows, ...)
+        Floats.
+    index : array of shape (lanes,)
+        Whole numbers; those below 0 count from the end.
+
+    Raises
+    ------
+    IndexError
+        If there is no such row.
+
+    Examples
+    --------
+    >>> heights, pairs = np.array([1.0, 4.0, 9.0]), np.array([[0, 1], [1, 2], [0, 2]])
+    >>> vmap(lambda a, b: b - a)(gather(heights, pairs[:, 0]), gather(heights, pairs[:, 1]))
+    array([3., 5., 8.])
+    """
+    return _batch.gathered(array, index)

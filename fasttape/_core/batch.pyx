@@ -13,7 +13,7 @@ import numpy as np
 from fasttape._core.body cimport Body, trace_body
 from fasttape._core.calls cimport tape_of
 from fasttape._core.capture cimport capture_array
-from fasttape._core.lanes cimport batched_program, over_lanes
+from fasttape._core.lanes cimport batched_program, optimised, over_lanes
 from fasttape._core.program cimport Program, Unmet, same
 from fasttape._core.record cimport *
 from fasttape._core.signature cimport *
@@ -33,6 +33,64 @@ cdef enum:
 
 # ---- arguments
 
+class Gathered:
+    """Rows of an array, one for each lane, read when the lanes are run."""
+
+    __slots__ = ("array", "index")
+
+    def __init__(self, array, index):
+        self.array, self.index = array, index
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, lanes):
+        """The row of one lane, or some of the lanes."""
+        if isinstance(lanes, (int, np.integer)):
+            return self.array[self.index[lanes]]
+        return Gathered(self.array, self.index[lanes])
+
+    def __repr__(self):
+        return f"gather(array of shape {tuple(self.array.shape)}, {len(self.index)} rows)"
+
+    @property
+    def shape(self):
+        return (len(self.index), *self.array.shape[1:])
+
+    @property
+    def ndim(self):
+        return self.array.ndim
+
+    @property
+    def dtype(self):
+        return self.array.dtype
+
+    def rows(self):
+        return self.array.take(self.index, axis=0)
+
+
+def gathered(array, index):
+    """What `gather` returns, checked."""
+    if not isinstance(array, (np.ndarray, Tracer)) or array.ndim == 0 or array.dtype.kind != "f":
+        raise TypeError(f"gather: the first argument must be an array of floats, got {type(array).__name__}")
+    index = np.asarray(index)
+    if index.dtype.kind not in "iu" or index.ndim != 1:
+        raise TypeError(f"gather: the index must be a vector of whole numbers, got an array of shape {index.shape} and dtype {index.dtype}")
+    length = array.shape[0]
+    low, high = (index.min(), index.max()) if len(index) else (0, -1)
+    if low < -length or high >= length:
+        raise IndexError(f"gather: index {low if low < -length else high} is out of bounds for {length} rows")
+    index = index.astype(np.intp)       # a copy, which nobody changes
+    if low < 0:
+        index[index < 0] += length
+    return Gathered(array, index)
+
+
+cdef tuple ungathered(tuple args, bint traced):
+    """Arguments as their form is known: of what is gathered the array, or, in a trace, its rows."""
+    return tuple([(x.array[x.index] if traced else x.array) if isinstance(x, Gathered) else x for x in args])
+
+
 cdef class Lots:
     """The arguments of a batch: leaves, of which those with an axis have a lane along its extent."""
     cdef str who
@@ -46,6 +104,8 @@ cdef class Lots:
         cdef list forms, leaves
         cdef int64_t k
         self.who = who
+        in_trace = current() is not None or has_traced([x.array if isinstance(x, Gathered) else x for x in args])
+        given, args = args, ungathered(args, in_trace)
         self.form = form_of_call(args, kwargs, who, static)
         self.leaves = []
         self.n = -1
@@ -62,6 +122,11 @@ cdef class Lots:
             gather(form.parts[k], args[k], leaves)
             if axes[k] is not None and not forms:
                 raise TypeError(f"{who}: argument {k} holds no array of floats that has an axis of lanes; say so by None in in_axes")
+            if isinstance(given[k], Gathered):
+                if axes[k] is None or axes[k] != 0:
+                    raise ValueError(f"{who}: in_axes must be 0 for what is gathered, as argument {k} is, got {axes[k]!r}")
+                if not in_trace:
+                    leaves = [given[k]]
             for part, x in zip(forms, leaves):
                 if axes[k] is not None:
                     x = self.with_lanes(x, part, int(axes[k]), k)
@@ -102,10 +167,11 @@ cdef class Lots:
 
 cdef int64_t longest(Program p) except -1:
     """How many lanes at a time: as many as caches hold the arrays of; numbers lie in scratch rows."""
+    cdef Tape tape = optimised(p)[0]
     cdef int64_t total = 0, i, n = LONGEST
-    for i in range(p.tape.t.n):
-        if shape_of(p.tape, <int32_t>i):
-            total += size_of(p.tape, <int32_t>i)
+    for i in range(tape.t.n):
+        if shape_of(tape, <int32_t>i) and tape.t.entry[i].op != OP_view:
+            total += size_of(tape, <int32_t>i)
     while n > SHORTEST and n * total > CACHED:
         n //= 2
     return n
@@ -150,8 +216,8 @@ def run_stretch(Program p, tuple batched, list leaves, list into):
             n = len(x)
     if n == 1:
         return run_lane(p, [x[0] if has_lanes else x for x, has_lanes in zip(leaves, batched)], into)
-    q = batched_program(p, batched, n)
-    out = q.run(leaves, into + [None] * (p.n_output - p.n_result))
+    q = batched_program(p, batched, n, False)
+    out = q.run([x.rows() if isinstance(x, Gathered) else x for x in leaves], into + [None] * (p.n_output - p.n_result))
     for k in range(p.n_result):
         if out[k] is not into[k]:
             into[k][...] = out[k]
@@ -204,6 +270,7 @@ cdef int check_out(str who, list given, list like, list leaves) except -1:
         if not x.flags.c_contiguous or not x.flags.writeable:
             raise ValueError(f"{who}: the arrays of out must be C-contiguous and writeable")
         for other in leaves:
+            other = other.array if isinstance(other, Gathered) else other
             if isinstance(other, np.ndarray) and np.may_share_memory(x, other):
                 raise ValueError(f"{who}: an array of out shares memory with an argument")
     for k in range(len(given)):

@@ -5,4 +5,5 @@ from fasttape._core.program cimport Program
 from fasttape._core.tape cimport Tape
 
 cdef list over_lanes(Tape old, Tape tape, list inputs, list batched, const int32_t *outputs, int64_t n, int64_t lanes)
-cdef Program batched_program(Program p, tuple batched, int64_t lanes)
+cdef tuple optimised(Program p)
+cdef Program batched_program(Program p, tuple batched, int64_t lanes, bint swept=*)

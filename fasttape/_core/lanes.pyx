@@ -8,16 +8,23 @@ their lanes first, as the caller has them, and are read there; so do products of
 A lane gets the bits that the record gives it alone: sums are added up in the same order. Only products of matrices
 (BLAS) may differ in the last place.
 """
+import numpy as np
+
 from libc.stdlib cimport free
+
+cimport numpy as cnp
 
 from fasttape._core.calls cimport emit_call, input_like
 from fasttape._core.frozen cimport splice, splice_entry
 from fasttape._core.keep cimport keep
+from fasttape._core.optimise cimport optimise
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
 from fasttape._core.signature cimport form_of_result
 from fasttape._core.sweep cimport align
 from fasttape._core.trace cimport current, enter_own, leave
+
+cnp.import_array()
 
 cdef enum:
     ALIKE, LAST, FIRST              # a value is the same in all lanes; has its lanes last; first
@@ -372,23 +379,50 @@ cdef list over_lanes(Tape old, Tape tape, list inputs, list batched, const int32
     return out
 
 
-cdef Program batched_program(Program p, tuple batched, int64_t lanes):
+cdef tuple optimised(Program p):
+    """What one lane computes, optimised: elements that are written and read one by one have become numbers. The tape, and
+    an array of the nodes of its outputs."""
+    cdef Tape outer, tape, old
+    cdef cnp.ndarray outputs
+    cdef int32_t *at
+    if "lane" not in p.derived:
+        old = p.record.tape()
+        outer = current()
+        tape = enter_own()
+        try:
+            inputs = [input_like(tape, old, k, 0) for k in range(p.n_input)]
+            outputs = np.array(splice(old, tape, inputs, p.record_outputs, p.n_output), np.int32)
+            at = <int32_t *>cnp.PyArray_DATA(outputs)
+            p.derived["lane"] = optimise(tape, p.n_input, at, p.n_output), outputs
+        finally:
+            leave(tape, outer)
+    return p.derived["lane"]
+
+
+cdef Program batched_program(Program p, tuple batched, int64_t lanes, bint swept=True):
     """The program of many calls of p at once: of the arguments that are batched there is one for each lane, stacked along a
-    first axis, and so are the results."""
+    first axis, and so are the results. What is recorded of it, where it is to be `swept` through, is what p recorded;
+    else it is made from what of that is left to be done."""
     cdef Program q
     cdef Tape outer, tape, old
+    cdef cnp.ndarray nodes
     cdef list inputs, out
-    key = "lanes", batched, lanes
+    cdef const int32_t *outputs = p.record_outputs
+    key = "swept lanes" if swept else "lanes", batched, lanes
     if key in p.derived:
         return p.derived[key]
-    old = p.record.tape()
+    if swept:
+        old = p.record.tape()
+    else:
+        old, nodes = optimised(p)
+        outputs = <const int32_t *>cnp.PyArray_DATA(nodes)
     q = Program.__new__(Program)
     q.name = f"{p.name} over {lanes} lanes"
     outer = current()
     tape = enter_own()
     try:
         inputs = [input_like(tape, old, k, lanes if batched[k] else 0) for k in range(p.n_input)]
-        out = over_lanes(old, tape, inputs, list(batched), p.record_outputs, p.n_output, lanes)
+        out = over_lanes(old, tape, inputs, list(batched), outputs, p.n_output, lanes)
         keep(q, tape, len(inputs), out, [])
     finally:
         leave(tape, outer)
