@@ -21,6 +21,7 @@ FLAGS = {
     "rosenbrock": EXACT,
     "lotka_volterra": EXACT,
     "black_scholes": EXACT,
+    "bundle": EXACT,
     "burgers": EXACT,
     "lstm": EXACT,
     "chain": FAST,

@@ -2,6 +2,7 @@
 
 import native
 import numpy as np
+import objectives
 import pytest
 import workloads
 
@@ -38,3 +39,40 @@ def test_options_in_two_threads(race, quick):
     ours, _, expected = priced(n)
     name = f"Black-Scholes, {n:.0e} options, two threads vs one"
     race(name, ours=lambda: ours(2), yardstick=ours, expected=expected, target=1 / 1.8)
+
+
+def both_errors(camera, point, weight, feature):
+    """The errors of an observation, and their derivatives to camera, point and weight: (2,), (2, 15)."""
+
+    def error(k):
+        return lambda *x: objectives.ba_residual_scalar(*x, feature, np.sqrt, np.sin, np.cos)[k]
+
+    found = [ft.value_and_grad(error(k), argnum=(0, 1, 2))(camera, point, weight) for k in range(2)]
+    rows = [np.concatenate((c, p, np.reshape(w, (1,)))) for _, (c, p, w) in found]
+    return np.stack([value for value, _ in found]), np.stack(rows)
+
+
+@pytest.mark.usefixtures("need_compiler")
+def test_bundle_adjustment_against_c(race):
+    n, n_camera, n_point = 31843, 49, 7776
+    rng = np.random.default_rng(0)
+    cameras, points = rng.normal(size=(n_camera, 11)), rng.normal(size=(n_point, 3))
+    weights, features = rng.normal(size=n), rng.normal(size=(n, 2))
+    seen = np.stack((np.sort(rng.integers(0, n_camera, n)), rng.integers(0, n_point, n)), axis=1)
+    inputs = [np.empty((n, 2, 15)), cameras, points, weights, features, seen.view(np.float64)]
+    by_hand = native.Native("bundle", inputs, sizes=[n], history=2 * n)
+    by_hand()
+    program = ft.trace(both_errors, cameras[0], points[0], 1.0, features[0])
+    out = np.empty((n, 2)), np.empty((n, 2, 15))
+
+    def ours():
+        camera, point = ft.gather(cameras, seen[:, 0]), ft.gather(points, seen[:, 1])
+        return program.batch(camera, point, weights, features, out=out)
+
+    race(
+        "bundle adjustment, 31843 observations, batch vs C",
+        ours=ours,
+        yardstick=by_hand,
+        expected=(by_hand.history.reshape(n, 2), by_hand.gradient),
+        target=1.0,
+    )

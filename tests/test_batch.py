@@ -335,6 +335,46 @@ def test_memory_is_that_of_the_results():
     assert peak.bytes < 2 * 2**20
 
 
+# ---- what is gathered
+
+CAMERAS, POINTS = RNG.normal(size=(5, 7)), RNG.normal(size=(40, 3))
+FROM, TO, WEIGHTS = RNG.integers(0, 5, 200), RNG.integers(-40, 40, 200), RNG.normal(size=200)
+
+
+def sight(camera, point, weight):
+    return np.sin(camera[:3] @ point) * weight + camera[6] if camera[0] > 0 else camera[1] * point[2] + weight
+
+
+def test_gathered_arguments():
+    right = np.array([ft.trace(sight, CAMERAS[a], POINTS[b], w)(CAMERAS[a], POINTS[b], w) for a, b, w in zip(FROM, TO, WEIGHTS)])
+    args = ft.gather(CAMERAS, FROM), ft.gather(POINTS, TO), WEIGHTS
+    np.testing.assert_allclose(vmap(sight)(*args), right, rtol=1e-14)
+    p = ft.trace(sight, CAMERAS[0], POINTS[0], 1.0)
+    for threads in (1, 2):
+        np.testing.assert_allclose(p.batch(*args, threads=threads), right, rtol=1e-14)
+    heights = np.array([1.0, 4.0, 9.0])
+    np.testing.assert_array_equal(vmap(lambda a, b: b - a)(ft.gather(heights, [0, 1]), ft.gather(heights, [1, -1])), [3.0, 5.0])
+    assert vmap(sight)(ft.gather(CAMERAS, FROM[:0]), ft.gather(POINTS, TO[:0]), WEIGHTS[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("how", [lambda f: f, ft.compile], ids=["one-shot", "compiled"])
+def test_the_gradient_is_scattered(how):
+    def total(cameras, points, weights):
+        return vmap(sight)(ft.gather(cameras, FROM), ft.gather(points, TO), weights).sum()
+
+    def one_by_one(cameras, points, weights):
+        return sum(sight(cameras[a], points[b], weights[k]) for k, (a, b) in enumerate(zip(FROM.tolist(), TO.tolist())))
+    for a, b in zip(how(ft.grad(total, (0, 1, 2)))(CAMERAS, POINTS, WEIGHTS), ft.grad(one_by_one, (0, 1, 2))(CAMERAS, POINTS, WEIGHTS)):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_an_index_that_changes_later():
+    index = np.array([0, 1, 2])
+    rows = ft.gather(POINTS, index)
+    index[:] = 10**9
+    np.testing.assert_array_equal(vmap(lambda x: x * 2.0)(rows), POINTS[:3] * 2.0)
+
+
 # ---- bad input
 
 BAD = [
@@ -357,6 +397,15 @@ BAD = [
     (lambda: vmap(np.sin)(np.ones(3) + 0j), TypeError, "complex"),
     (lambda: vmap(lambda x: "text")(np.ones(3)).x, AttributeError, "x"),
     (lambda: ft.grad(lambda x: vmap(np.sin)(x).sum())(np.ones(0)), ValueError, "must have a lane"),
+    (lambda: ft.gather([1.0], [0]), TypeError, "gather: the first argument must be an array of floats, got list"),
+    (lambda: ft.gather(np.arange(3), [0]), TypeError, "must be an array of floats"),
+    (lambda: ft.gather(np.ones(3), [0.5]), TypeError, "a vector of whole numbers, got an array of shape"),
+    (lambda: ft.gather(np.ones(3), [[0]]), TypeError, "a vector of whole numbers"),
+    (lambda: ft.gather(np.ones(3), [True]), TypeError, "a vector of whole numbers"),
+    (lambda: ft.gather(np.ones(3), [0, 3]), IndexError, "index 3 is out of bounds for 3 rows"),
+    (lambda: ft.gather(np.ones(3), [-4]), IndexError, "index -4 is out of bounds for 3 rows"),
+    (lambda: vmap(np.sin, 1)(ft.gather(np.ones((3, 2)), [0])), ValueError, "in_axes must be 0 for what is gathered"),
+    (lambda: vmap(np.add)(ft.gather(np.ones(3), [0]), np.ones(2)), ValueError, "argument 1 has 2 lanes, those before have 1"),
     (lambda: ft.trace(np.sin, 0.5).batch(np.ones((3, 2))), TypeError, "traced with other arguments"),
     (lambda: ft.trace(np.sin, 0.5).batch(np.ones(3, np.float32)), TypeError, "traced with other arguments"),
 ]

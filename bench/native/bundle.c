@@ -10,7 +10,8 @@
 
 enum { CAMERA = 11, INPUTS = 15 };
 
-/* inputs: cameras, points, weights, features, and for each observation its camera and point as int64.
+/* inputs: one of the gradient's shape, cameras, points, weights, features, and for each observation its camera and
+   point as int64.
    gradient: (observations, 2, 15); history: the errors. Returns the first error. */
 double value_and_grad(const int64_t *sizes, const double *const *inputs, double *restrict gradient,
                       double *restrict errors)

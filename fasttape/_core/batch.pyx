@@ -25,8 +25,9 @@ from fasttape._core.program import GuardError
 
 cdef enum:
     LONGEST = 1 << 16               # lanes of a stretch
-    SHORTEST = 1 << 4
-    CACHED = 1 << 17                # numbers of a stretch that caches hold
+    SHORTEST = 1 << 5
+    LINE = 8                        # numbers
+    CACHED = 1 << 19                # numbers in all arrays of a stretch, of which a part lives at a time
     SIGNATURES = 256
     SIZES = 32                      # other than powers of two, for which a program keeps one over lanes
 
@@ -174,7 +175,7 @@ cdef int64_t longest(Program p) except -1:
             total += size_of(tape, <int32_t>i)
     while n > SHORTEST and n * total > CACHED:
         n //= 2
-    return n
+    return n - LINE if total else n     # rows as long as a page would all lie at one place of a cache
 
 
 def lengths_kept(Program p):

@@ -393,7 +393,7 @@ cdef tuple optimised(Program p):
             inputs = [input_like(tape, old, k, 0) for k in range(p.n_input)]
             outputs = np.array(splice(old, tape, inputs, p.record_outputs, p.n_output), np.int32)
             at = <int32_t *>cnp.PyArray_DATA(outputs)
-            p.derived["lane"] = optimise(tape, p.n_input, at, p.n_output), outputs
+            p.derived["lane"] = optimise(tape, p.n_input, at, p.n_output, True), outputs
         finally:
             leave(tape, outer)
     return p.derived["lane"]

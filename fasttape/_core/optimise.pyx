@@ -25,6 +25,7 @@ cdef struct Rewrite:
     uint8_t *mixed                  # by that: it is not only added to
     int32_t *variable               # of an old array that is changed element by element: which one it is; or -1
     int64_t cap_to, cap_varies, cap_last_use, cap_chain, cap_mixed, cap_variable
+    bint packs                      # arrays of numbers, whatever is done to them
     Distinct made                   # the new entries
     PyObject *variables             # Variables
 
@@ -162,7 +163,7 @@ cdef int note_changes(Tape old, Rewrite *r, int32_t first, int32_t top, const in
             continue
         if e.op == OP_set_at or e.op == OP_add_at:
             r.chain[i] = r.chain[e.a] if r.chain[e.a] >= 0 else i
-            r.mixed[r.chain[i]] |= e.op == OP_set_at
+            r.mixed[r.chain[i]] |= e.op == OP_set_at or r.packs
         elif e.op == OP_get and r.chain[e.a] >= 0:
             r.mixed[r.chain[e.a]] = True
         o = reads_of(old, old.t.entry + i)
@@ -242,6 +243,22 @@ cdef int32_t of_elements(Tape new, Rewrite *r, int op, int dtype, int32_t a, int
     return y if y >= 0 else unique(new, &r.made, &e)
 
 
+cdef int32_t packed(Tape new, Rewrite *r, int32_t k) except -1:
+    """The array of a variable, made of its elements."""
+    cdef Variables variables = <Variables>r.variables
+    cdef int32_t base = variables.at[k].base
+    cdef ft_entry e = new.t.entry[base]
+    cdef int64_t n = size_of(new, base), at, place
+    for place in range(n):
+        element(new, r, k, place)
+    at = new_args(new, 1 + n)
+    new.t.args[at] = <int32_t>n
+    for place in range(n):
+        new.t.args[at + 1 + place] = variables.at[k].known[place]
+    variables.at[k].base = emit(new, OP_pack, e.dtype, 0, e.shape, 0, 0, <int32_t>at)
+    return variables.at[k].base
+
+
 # ---- from one tape to the other
 
 cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
@@ -251,7 +268,7 @@ cdef int32_t moved(Tape old, Tape new, Rewrite *r, int32_t o) except -1:
         return r.to[o]
     e = old.t.entry[o]
     if r.variable[o] >= 0:
-        r.to[o] = (<Variables>r.variables).written(new, r.variable[o])
+        r.to[o] = packed(new, r, r.variable[o]) if r.packs else (<Variables>r.variables).written(new, r.variable[o])
     elif e.op == OP_view:
         e.a = moved(old, new, r, e.a)
         r.to[o] = unique(new, &r.made, &e)
@@ -324,14 +341,16 @@ cdef int rewrite(Tape old, Tape new, Rewrite *r, int64_t n_input, int32_t *outpu
     return 0
 
 
-cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n):
+cdef Tape optimise(Tape old, int64_t n_input, int32_t *outputs, int64_t n, bint packs=False):
     """A new tape with what the outputs need; its first nodes are the inputs, which are the first of the
-    old one. The outputs are replaced by their new nodes. The old tape is of no use afterwards."""
+    old one. The outputs are replaced by their new nodes. The old tape is of no use afterwards. Where it `packs`, arrays
+    that are changed element by element are packed from numbers."""
     cdef Tape new = Tape()
     cdef Rewrite r
     variables = Variables()
     memset(&r, 0, sizeof(Rewrite))
     r.variables = <PyObject *>variables
+    r.packs = packs
     copy_tables(old, new)
     new.programs = old.programs
     new.kept = True
