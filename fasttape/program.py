@@ -15,6 +15,7 @@ Python does besides computing, printing and the text of numbers included, it doe
 import numpy as np
 
 from fasttape import inspect as _inspect
+from fasttape import sparse as _sparse
 from fasttape import transforms as _transforms
 from fasttape._core import batch as _batch
 from fasttape._core import calls as _calls
@@ -110,6 +111,43 @@ class Program(_program.Program):
         array([2., 2.])
         """
         return _batch.batch(self, args, named, in_axes, out, _batch.thread_count(threads, "batch"))
+
+    def batch_jacobian(self, *args, argnum=0, in_axes=0, threads=1, **named):
+        """The results of many lanes, and their derivatives as one sparse matrix.
+
+        Row after row stand the results of the first lane, of the second, and so on. The columns are those of the arguments
+        `argnum`, one after the other: all rows of an array that is gathered from, all lanes of one that is batched, the
+        elements of one that all lanes share. No zeros are stored but those within a lane's own block.
+
+        Parameters
+        ----------
+        *args, in_axes, threads, **named
+            As for `batch`.
+        argnum : int or tuple of int
+            Positions of the arguments to differentiate with respect to: arrays, floats, or what `gather` returns.
+
+        Returns
+        -------
+        (results, matrix)
+            The results as `batch` returns them, and a ``scipy.sparse.csr_array`` of shape (lanes times results, columns),
+            its columns in order. Without SciPy a named tuple (data, indices, indptr, shape).
+
+        Examples
+        --------
+        >>> stretch = trace(lambda a, b: (b - a) ** 2, 0.0, 1.0)
+        >>> heights, pairs = np.array([1.0, 4.0, 9.0]), np.array([[0, 1], [1, 2]])
+        >>> from fasttape import gather
+        >>> values, slope = stretch.batch_jacobian(gather(heights, pairs[:, 0]), 5.0, in_axes=(0, None))
+        >>> values, slope.shape
+        (array([16.,  1.]), (2, 3))
+        """
+        argnums = self._positions(argnum)
+        argnums = tuple(k + len(args) if k < 0 else k for k in (argnums if isinstance(argnums, tuple) else (argnums,)))
+        if any(not 0 <= k < len(args) for k in argnums):
+            raise TypeError(f"batch_jacobian: argnum names an argument that was not given; there are {len(args)}")
+        results, blocks, parts = _batch.jacobian_blocks(self, args, named, argnums, in_axes,
+                                                        _batch.thread_count(threads, "batch_jacobian"), _rows)
+        return results, _sparse.of_blocks(blocks, parts)
 
     def jvp(self, argnum=None):
         """The Program of the value and its directional derivative.
@@ -313,6 +351,33 @@ def trace(f, *example, **named):
     if not callable(f):
         raise TypeError(f"trace: the first argument must be a function, got {type(f).__name__}")
     return _keep.trace(Program, f, example, named)
+
+
+def _rows(f, argnums):
+    """The function that returns what f does, and a row of derivatives for each of its numbers."""
+    def with_rows(*args, **named):
+        y = f(*args, **named)
+        leaves = _batch.leaves_of(y)
+        inputs = sum(np.size(args[k]) for k in argnums)
+        outputs = [(k, at) for k, leaf in enumerate(leaves) for at in range(np.size(leaf))]
+
+        def number(k, at):
+            def f_k(*args):
+                leaf = _batch.leaves_of(f(*args, **named))[k]
+                return np.ravel(leaf)[at] if np.ndim(leaf) else leaf
+            return f_k
+
+        def all_numbers(*args):
+            return np.concatenate([np.reshape(leaf, (-1,)) for leaf in _batch.leaves_of(f(*args, **named))])
+
+        if not outputs:
+            return y, np.zeros((0, inputs))
+        if len(outputs) <= inputs:      # sweeps of numbers, which stay numbers
+            gradients = [_transforms.grad(number(k, at), argnums)(*args) for k, at in outputs]
+            return y, np.stack([np.concatenate([np.reshape(g, (-1,)) for g in gradient]) for gradient in gradients])
+        blocks = _transforms.jacobian(all_numbers, argnums, "forward")(*args)
+        return y, np.concatenate([np.reshape(block, (len(outputs), -1)) for block in blocks], axis=1)
+    return with_rows
 
 
 def compile(f=None, *, static=(), memory=None):

@@ -28,6 +28,14 @@ class Program(Generic[_P, _Y]):
         threads: int = 1,
         **named: Any,
     ) -> Any: ...
+    def batch_jacobian(
+        self,
+        *args: Any,
+        argnum: int | tuple[int, ...] = 0,
+        in_axes: int | tuple[int | None, ...] | None = 0,
+        threads: int = 1,
+        **named: Any,
+    ) -> tuple[Any, Any]: ...
     def table(
         self, *args: Any, tangents: Sequence[Any] | None = None, cotangents: Sequence[Any] | None = None, **named: Any
     ) -> list[Node]: ...

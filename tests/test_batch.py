@@ -1,6 +1,7 @@
 """Batches: each lane as a call alone, to the bit but for products of matrices; in, around and within derivatives."""
 import concurrent.futures
 import dataclasses
+import sys
 
 import hypothesis
 import hypothesis.strategies as st
@@ -375,6 +376,60 @@ def test_an_index_that_changes_later():
     np.testing.assert_array_equal(vmap(lambda x: x * 2.0)(rows), POINTS[:3] * 2.0)
 
 
+def as_dense(matrix):
+    """Of a SciPy matrix, or of what stands for it."""
+    if hasattr(matrix, "toarray"):
+        return matrix.toarray()
+    out = np.zeros(matrix.shape)
+    for row in range(out.shape[0]):
+        places = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        out[row, matrix.indices[places]] = matrix.data[places]
+    return out
+
+
+def dense(cameras, points, weights, shift):
+    rows = []
+    for k in range(30):
+        first, second = mixed(cameras[FROM[k]], points[TO[k]], weights[k], shift)
+        rows += [np.reshape(first, (1,)), second["a"]]
+    return np.concatenate(rows)
+
+
+def mixed(camera, point, weight, shift):
+    if weight > 0:
+        return np.sin(camera[:3] @ point) * weight + camera[3] * shift, {"a": point * camera[0]}
+    return camera[1] * point[0] * weight, {"a": point * shift}
+
+
+@pytest.mark.parametrize("argnum", [(0, 1, 2, 3), (3, 1), 2, -1, (0,)])
+def test_sparse_jacobians(argnum, monkeypatch):
+    """Of gathered, batched and shared arguments, of a function that branches, against the dense Jacobian."""
+    p = ft.trace(mixed, CAMERAS[0], POINTS[0], 1.0, 0.3)
+    args = ft.gather(CAMERAS, FROM[:30]), ft.gather(POINTS, TO[:30]), WEIGHTS[:30], 0.3
+    full = CAMERAS, POINTS, WEIGHTS[:30], 0.3
+    argnums = tuple(k % 4 for k in (argnum if isinstance(argnum, tuple) else (argnum,)))
+    right = np.concatenate([block.reshape(120, -1) for block in ft.jacobian(dense, argnums, mode="reverse")(*full)], axis=1)
+    results, matrix = p.batch_jacobian(*args, argnum=argnum, in_axes=(0, 0, 0, None))
+    np.testing.assert_allclose(as_dense(matrix), right, rtol=1e-12, atol=1e-13)
+    np.testing.assert_array_equal(results[0], p.batch(*args, in_axes=(0, 0, 0, None))[0])
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    _, plain = p.batch_jacobian(*args, argnum=argnum, in_axes=(0, 0, 0, None), threads=2)
+    assert type(plain).__name__ == "CSR"
+    np.testing.assert_array_equal(as_dense(plain), as_dense(matrix))
+
+
+def test_more_results_than_arguments():
+    p, x = ft.trace(lambda a, b: np.sin(np.arange(5.0) * a) * b, 0.5, 1.0), RNG.normal(size=4)
+    _, matrix = p.batch_jacobian(x, 2.0, argnum=(0, 1), in_axes=(0, None))
+    right = ft.jacobian(lambda x, b: np.ravel(np.sin(np.arange(5.0) * x[:, None]) * b), (0, 1))(x, 2.0)
+    np.testing.assert_allclose(as_dense(matrix), np.concatenate((right[0], right[1][:, None]), axis=1), rtol=1e-13)
+
+
+def test_a_sparse_jacobian_of_no_lanes():
+    _, matrix = ft.trace(np.sin, 0.5).batch_jacobian(ft.gather(V, FROM[:0]))
+    assert matrix.shape == (0, 5) and len(matrix.data) == 0
+
+
 # ---- bad input
 
 BAD = [
@@ -406,6 +461,9 @@ BAD = [
     (lambda: ft.gather(np.ones(3), [-4]), IndexError, "index -4 is out of bounds for 3 rows"),
     (lambda: vmap(np.sin, 1)(ft.gather(np.ones((3, 2)), [0])), ValueError, "in_axes must be 0 for what is gathered"),
     (lambda: vmap(np.add)(ft.gather(np.ones(3), [0]), np.ones(2)), ValueError, "argument 1 has 2 lanes, those before have 1"),
+    (lambda: ft.trace(np.sin, 0.5).batch_jacobian(V, argnum=1), TypeError, "argnum names an argument that was not given"),
+    (lambda: ft.trace(lambda d: d["a"], {"a": 0.5}).batch_jacobian({"a": V}), TypeError, "argument 0 is a dict"),
+    (lambda: ft.grad(lambda x: ft.trace(np.sin, 0.5).batch_jacobian(x)[0].sum())(V), TypeError, "is no value of a trace"),
     (lambda: ft.trace(np.sin, 0.5).batch(np.ones((3, 2))), TypeError, "traced with other arguments"),
     (lambda: ft.trace(np.sin, 0.5).batch(np.ones(3, np.float32)), TypeError, "traced with other arguments"),
 ]

@@ -52,8 +52,9 @@ KNOWN = {
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},
-    "program": {"inspect", "schedules", "transforms", "_core"},
+    "program": {"inspect", "schedules", "sparse", "transforms", "_core"},
     "batches": {"program", "_core"},
+    "sparse": set(),
     "loops": {"schedules", "_core"},
     "schedules": set(),
     "tradeoff": {"loops", "plots", "program", "schedules", "transforms", "_core"},
@@ -132,6 +133,8 @@ def test_numpy_is_the_only_dependency(path):
     allowed = {"fasttape", "numpy", *sys.stdlib_module_names}
     if name_of(path) in ("_demo.plot", "plots"):
         allowed.add("matplotlib")
+    if name_of(path) == "sparse":
+        allowed.add("scipy")
     assert {module.split(".")[0] for module in imports(path)} <= allowed
 
 

@@ -433,9 +433,52 @@ def batch(Program p, tuple args, dict kwargs, in_axes, out, threads):
     return run(p.derived["paths"], p, args, kwargs, in_axes, out, threads, f"{p.name}.batch")
 
 
-def run(paths, Program p, tuple args, dict kwargs, in_axes, out, threads, str who):
+def leaves_of(y):
+    """The numbers and arrays of what a function returned."""
+    cdef list out = []
+    gather(form_of_result(y, "batch_jacobian"), y, out)
+    return out
+
+
+def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, threads, rows):
+    """The results of all lanes, and of each the derivatives that `rows(function, argnums)` gives; and for each argument
+    `argnums` what `sparse.of_blocks` asks."""
+    cdef Lots lots
+    cdef list parts = []
+    cdef int64_t n, size
+    who = f"{p.name}.batch_jacobian"
+    for x in args:
+        if isinstance(x, Tracer):
+            raise TypeError(f"{who}: a sparse matrix is no value of a trace; call it outside")
+    if current() is not None:
+        raise TypeError(f"{who}: a sparse matrix is no value of a trace; call it outside")
+    key = "rows", argnums
+    if key not in p.derived:
+        p.derived[key] = Compiled(type(p), rows(p.function, argnums), p.static, SIGNATURES)
+    lots = Lots(who, args, kwargs, in_axes, p.static)
+    axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+    for k in argnums:
+        x = args[k]
+        if not isinstance(x, (Gathered, np.ndarray, float, np.floating)):
+            raise TypeError(f"{who}: argument {k} is a {type(x).__name__}; derivatives are taken with respect to arrays and floats")
+        n = 1
+        for extent in np.shape(x) if not isinstance(x, Gathered) else x.array.shape:
+            n *= extent
+        if isinstance(x, Gathered):
+            size = n // max(len(x.array), 1)
+            parts.append((size, n, x.index * size))
+        elif axes[k] is None:
+            parts.append((n, n, None))
+        else:
+            size = n // max(lots.n, 1)
+            parts.append((size, n, np.arange(lots.n) * size))
+    results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, threads, who, p.static)
+    return results, blocks, parts
+
+
+def run(paths, Program p, tuple args, dict kwargs, in_axes, out, threads, str who, static=None):
     """The results of all lanes, stacked along a first axis. `p` is a program that the first of them may take, or None."""
-    cdef Lots lots = Lots(who, args, kwargs, in_axes, None if p is None else p.static)
+    cdef Lots lots = Lots(who, args, kwargs, in_axes, static if p is None else p.static)
     cdef Tape tape = tape_of(lots.leaves, current())
     if tape is None:
         return run_plain(paths, p, lots, out, threads)

@@ -1,0 +1,43 @@
+"""Sparse Jacobians, put together from the dense blocks of which they are made."""
+from typing import NamedTuple
+
+import numpy as np
+
+
+class CSR(NamedTuple):
+    """A matrix in compressed sparse rows, where SciPy is not installed: `data[k]` stands in column `indices[k]`, and row r
+    has the places from `indptr[r]` to `indptr[r + 1]`."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    shape: tuple
+
+
+def of_blocks(blocks, parts):
+    """The matrix of a block of rows for each lane.
+
+    Parameters
+    ----------
+    blocks : array of shape (lanes, rows, columns)
+        Of each lane the derivatives of its results to its arguments.
+    parts : list of (int, int, array or None)
+        For each argument, in the order of the columns: the numbers that a lane has of it; those that there are in all;
+        the first of a lane's among them, None where it is the same for all lanes.
+    """
+    lanes, rows, columns = blocks.shape
+    total = sum(whole for _, whole, _ in parts)
+    kind = np.int32 if max(total, blocks.size) < 2**31 else np.int64
+    where, at, offset = np.empty((lanes, 1, columns), kind), 0, 0
+    for size, whole, first in parts:
+        place = np.arange(offset, offset + size, dtype=kind)
+        where[:, 0, at:at + size] = place if first is None else first.astype(kind)[:, None] + place
+        at, offset = at + size, offset + whole
+    indices = np.repeat(where, rows, axis=1).reshape(-1)
+    indptr = np.arange(0, blocks.size + 1, columns, dtype=kind) if columns else np.zeros(lanes * rows + 1, kind)
+    matrix = CSR(blocks.reshape(-1), indices, indptr, (lanes * rows, total))
+    try:
+        from scipy.sparse import csr_array
+    except ImportError:
+        return matrix
+    return csr_array(matrix[:3], shape=matrix.shape)
