@@ -28,8 +28,29 @@
     } } while (0)
 
 #define REGION_KERNELS(T, suffix) \
+    /* read, where the first axis goes along memory and the others are one line across it: eight such lines, which share \
+     * what the cache brings, at a time. 0 where it is otherwise. */ \
+    static int turn_##suffix(T *restrict y, const T *a, int ndim, const int64_t *dims, const int64_t *strides, int64_t start, int64_t n) { \
+        int64_t m = dims[ndim - 1], s = strides[ndim - 1], i, j; \
+        int k = ndim - 2; \
+        for (; k > 0 && strides[k] == m * s; k--) m *= dims[k]; \
+        if (k != 0 || strides[0] != 1 || s == 1 || m < 2) return 0; \
+        for (i = start / m, j = start % m; j && n; n--) { \
+            *y++ = a[i + j * s]; \
+            if (++j == m) i++, j = 0; \
+        } \
+        for (; n >= 8 * m; i += 8, y += 8 * m, n -= 8 * m) \
+            for (j = 0; j < m; j++) { \
+                const T *from = a + i + j * s; \
+                for (int t = 0; t < 8; t++) y[t * m + j] = from[t]; \
+            } \
+        for (; n > 0; i++, y += m, n -= m) \
+            for (j = 0; j < m && j < n; j++) y[j] = a[i + j * s]; \
+        return 1; \
+    } \
     /* contiguous y = region of a, from element `start` of the region */ \
     static void read_##suffix(T *y, const T *a, int ndim, const int64_t *dims, const int64_t *strides, int64_t start, int64_t n) { \
+        if (ndim > 1 && turn_##suffix(y, a, ndim, dims, strides, start, n)) return; \
         WALK(ndim, dims, strides, start, n, { \
             const T *from = a + p; T *to = y + q; \
             if (s == 1) { if (m < 16) for (int64_t j = 0; j < m; j++) to[j] = from[j]; else memcpy(to, from, (size_t)m * sizeof(T)); } \
