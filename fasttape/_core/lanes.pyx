@@ -262,27 +262,53 @@ cdef class Lanes:
             b = align(self.tape, self.lanes, b, ndim)
         return self.set(i, matmul(self.tape, a, b), FIRST)
 
-    cdef int assembly(self, int32_t i, ft_entry *e) except -1:
+    cdef list pieces(self, int32_t i, int64_t offset):
+        """What an assembly or pack is made of: nodes of the record, where they go in the memory of what it is part of, and
+        their views there. What is only put together for it goes there at once."""
+        cdef ft_entry e = self.old.t.entry[i]
         cdef int32_t n = self.old.t.args[e.aux], k, node, view
-        cdef int64_t at
-        cdef int flags = 0
-        cdef list pairs = []
+        cdef ft_view w
+        cdef list out = []
         for k in range(n):
             if e.op == OP_pack:
-                node = self.old.t.args[e.aux + 1 + k]
-                view = self.element(e.shape, k)
+                out.append((self.old.t.args[e.aux + 1 + k], -1, offset + k))
+                continue
+            node = self.old.t.args[e.aux + 1 + 2 * k]
+            view = self.old.t.args[e.aux + 2 + 2 * k]
+            w = self.old.t.view[view]
+            if node >= 0 and w.contiguous and self.way[node] == LAST and self.old.t.entry[node].op in (OP_pack, OP_assemble):
+                out += self.pieces(node, offset + w.offset)
             else:
-                node = self.old.t.args[e.aux + 1 + 2 * k]
-                view = self.view(self.old.t.args[e.aux + 2 + 2 * k])
-            if node >= 0:
-                node = self.whole(node, self.tape.t.view[view].shape)
-                flags |= self.tape.t.entry[node].flags
-            pairs += [node, view]
+                out.append((node, view, offset + w.offset))
+        return out
+
+    cdef int assembly(self, int32_t i, ft_entry *e) except -1:
+        cdef int32_t node, view, place, base = self.shape(e.shape)
+        cdef int64_t at, k, n, offset
+        cdef int64_t dims[FT_MAX_DIMS]
+        cdef int64_t strides[FT_MAX_DIMS]
+        cdef ft_view w
+        cdef int ndim, flags = 0
+        cdef list pieces = self.pieces(i, 0)
+        n = len(pieces)
         at = new_args(self.tape, 1 + 2 * n)
-        self.tape.t.args[at] = n
-        for k in range(2 * n):
-            self.tape.t.args[at + 1 + k] = pairs[k]
-        return self.set(i, emit(self.tape, OP_assemble, e.dtype, flags & FT_ACTIVE, self.shape(e.shape), 0, 0, <int32_t>at), LAST)
+        self.tape.t.args[at] = <int32_t>n
+        for k, (node, view, offset) in enumerate(pieces):
+            ndim = 0
+            if view >= 0:
+                w = self.old.t.view[view]
+                ndim = self.old.t.shape[w.shape].ndim
+                for j in range(ndim):
+                    dims[j] = self.old.t.dims[self.old.t.shape[w.shape].at + j]
+                    strides[j] = self.old.t.dims[w.at + j] * self.lanes
+            dims[ndim], strides[ndim] = self.lanes, 1
+            place = intern_view(self.tape, base, ndim + 1, dims, strides, offset * self.lanes)
+            if node >= 0:
+                node = self.whole(node, self.tape.t.view[place].shape)
+                flags |= self.tape.t.entry[node].flags
+            self.tape.t.args[at + 1 + 2 * k] = node
+            self.tape.t.args[at + 2 + 2 * k] = place
+        return self.set(i, emit(self.tape, OP_assemble, e.dtype, flags & FT_ACTIVE, base, 0, 0, <int32_t>at), LAST)
 
     cdef int structure(self, int32_t i, ft_entry *e) except -1:
         """What puts something into an array, or takes rows out of it."""
