@@ -15,6 +15,7 @@ Python does besides computing, printing and the text of numbers included, it doe
 import numpy as np
 
 from fasttape import inspect as _inspect
+from fasttape import saving as _saving
 from fasttape import sparse as _sparse
 from fasttape import transforms as _transforms
 from fasttape._core import batch as _batch
@@ -148,6 +149,39 @@ class Program(_program.Program):
         results, blocks, parts = _batch.jacobian_blocks(self, args, named, argnums, in_axes,
                                                         _batch.thread_count(threads, "batch_jacobian"), _rows)
         return results, _sparse.of_blocks(blocks, parts)
+
+    def save(self, path):
+        """Write the program to a file, from which `load` makes it again, here or on another machine.
+
+        The format has no pickle in it and is described in csrc/FORMAT.md. What the program computes with is in the file; the
+        Python function is not, so that its derivatives and batches are made from what was recorded.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        TypeError
+            If an argument is fixed that is more than numbers, texts, truth values, arrays of them, and tuples.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "slope.fasttape")
+        >>> trace(lambda x: x**3, 1.0).grad().save(path)
+        >>> load(path)(2.0)
+        np.float64(12.0)
+        """
+        pieces, _ = _saving.dumped(self)
+        with open(path, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+
+    def __reduce__(self):
+        others = []
+        pieces, types = _saving.dumped(self, others)
+        return _unpickled, (b"".join(pieces), types, tuple(others))
 
     def jvp(self, argnum=None):
         """The Program of the value and its directional derivative.
@@ -351,6 +385,39 @@ def trace(f, *example, **named):
     if not callable(f):
         raise TypeError(f"trace: the first argument must be a function, got {type(f).__name__}")
     return _keep.trace(Program, f, example, named)
+
+
+def load(path, *, types=()):
+    """The `Program` that was saved in a file.
+
+    All of the file is checked before anything of it is run: whatever it holds, what comes back touches no memory but its
+    own, runs no code but that of its operations, and was allocated within a fixed multiple of the file's size, unless its
+    arrays are small. Arrays that a run needs are allocated when it runs.
+
+    Parameters
+    ----------
+    path : str or path-like
+    types : sequence of class, optional
+        The dataclasses and named tuples that are among the program's arguments and results. They are found by their names.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, cut off, of another version, or no program.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    See `Program.save`.
+    """
+    with open(path, "rb") as file:
+        data = _saving.read(file)
+    return _saving.loaded(data, Program, tuple(types))
+
+
+def _unpickled(data, types, others):
+    return _saving.loaded(_saving.as_bytes(data), Program, types, others, "unpickling a program")
 
 
 def _rows(f, argnums):

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -36,6 +37,7 @@ class Program(Generic[_P, _Y]):
         threads: int = 1,
         **named: Any,
     ) -> tuple[Any, Any]: ...
+    def save(self, path: str | os.PathLike[str]) -> None: ...
     def table(
         self, *args: Any, tangents: Sequence[Any] | None = None, cotangents: Sequence[Any] | None = None, **named: Any
     ) -> list[Node]: ...
@@ -49,6 +51,7 @@ class _Compiled(Generic[_P, _Y]):
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _Y: ...
 
 def trace(f: Callable[_P, _Y], *example: _P.args, **named: _P.kwargs) -> Program[_P, _Y]: ...
+def load(path: str | os.PathLike[str], *, types: Sequence[type] = ()) -> Program[..., Any]: ...
 @overload
 def compile(
     f: Callable[_P, _Y], *, static: int | str | tuple[int | str, ...] = (), memory: int | str | None = None

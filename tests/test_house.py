@@ -35,10 +35,10 @@ calls table
 compiled lanes stats
 body
 scan
-batch
+batch verify
 profile step_data
 scan_sweeps
-reversal_sweeps scan_lanes
+reversal_sweeps saved scan_lanes
 scanning
 """
 FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.split()}
@@ -52,9 +52,10 @@ KNOWN = {
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},
-    "program": {"inspect", "schedules", "sparse", "transforms", "_core"},
+    "program": {"inspect", "saving", "schedules", "sparse", "transforms", "_core"},
     "batches": {"program", "_core"},
     "sparse": set(),
+    "saving": {"schedules", "_core"},
     "loops": {"schedules", "_core"},
     "schedules": set(),
     "tradeoff": {"loops", "plots", "program", "schedules", "transforms", "_core"},

@@ -207,3 +207,10 @@ def test_looking_changes_nothing():
         after = p(X)
         assert before[0] == after[0]
         np.testing.assert_array_equal(before[1], after[1])
+
+
+def test_a_reversal_that_is_left_nothing_is_listed():
+    """What a loop leaves for its reversal may be nothing; the listing once looked for the entry before the first."""
+    scan = ft.trace(ft.grad(lambda x: ft.fori_loop(0, 5, lambda i, c: c + x, x)), 0.7)
+    kept = ft.trace(ft.grad(lambda x: ft.fori_loop(0, 5, lambda i, c: c * x, x, schedule=ft.schedules.Revolve(2))), 0.7)
+    assert "nothing" in str(scan) + str(kept)

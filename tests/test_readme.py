@@ -29,7 +29,8 @@ def examples_of(name):
             if example.examples]
 
 
-def test_readme():
+def test_readme(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)                     # it saves a program
     text = re.sub(r"(?m)^```.*$", "", README.read_text(encoding="utf-8"))
     examples = doctest.DocTestParser().get_doctest(text, {}, "README.md", str(README), 0)
     assert examples.examples

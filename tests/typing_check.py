@@ -82,3 +82,6 @@ assert_type(ft.while_loop(lambda c: False, lambda c: c, 1.0, schedule=ft.schedul
 assert_type(ft.schedules.Revolve(3), ft.schedules.Revolve)
 ft.scan(lambda c, x: (c, None), 1.0, length=3, schedule=3)      # type: ignore[arg-type]
 assert_type(ft.tradeoff(lambda c, x: (c, None), 1.0, 3)[0].memory, int)
+ft.trace(cube, 3.0).save("cube.fasttape")
+assert_type(ft.load("cube.fasttape")(2.0), Any)
+ft.load(3.5)                                                    # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from fasttape._core.tracer cimport *
 from fasttape._core.views cimport in_place, raveled, reshaped, transposed
 
 from fasttape._core.protocols import FUNCTIONS
+from fasttape._core.tracer import Look
 
 cdef object FLOAT64 = np.dtype(np.float64), FLOAT32 = np.dtype(np.float32), BOOL = np.dtype(np.bool_)
 
@@ -118,11 +119,11 @@ cdef class Array(Tracer):
     def __round__(self, n=None):
         if n is not None:
             raise TypeError("fasttape: round(x, n) of a traced value is not supported; write np.rint(x * 10**n) / 10**n")
-        return observed(self, lambda value: round(value.item()))
+        return observed(self, Look("round"))
 
-    def __floor__(self): return observed(self, lambda value: int(np.floor(value)))
-    def __ceil__(self): return observed(self, lambda value: int(np.ceil(value)))
-    def __trunc__(self): return observed(self, lambda value: int(np.trunc(value)))
+    def __floor__(self): return observed(self, Look("floor"))
+    def __ceil__(self): return observed(self, Look("ceil"))
+    def __trunc__(self): return observed(self, Look("trunc"))
 
     def __copy__(self): return copy_of(self)
     def __deepcopy__(self, memo): return copy_of(self)
@@ -234,7 +235,7 @@ cdef class Array(Tracer):
         if dtype == np.bool_:
             return self != 0
         if dtype.kind in "iu":
-            return observed(self, lambda value: value.astype(dtype))
+            return observed(self, Look("astype", dtype))
         raise TypeError(f"fasttape: a traced value cannot become {dtype}; supported are float64, float32, bool and integers")
 
     # -- reductions

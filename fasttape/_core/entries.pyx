@@ -88,6 +88,8 @@ cdef str region_text(Tape tape, int32_t view):
 
 cdef str operand_text(Tape tape, int32_t node, dict label):
     cdef ft_entry *e = tape.t.entry + node
+    if node < 0:
+        return "nothing"
     if node in label:
         return label[node]
     if e.op == OP_constant:
@@ -125,7 +127,7 @@ cdef str entry_text(Tape tape, int32_t i, dict label):
         return operand_text(tape, i, {k: v for k, v in label.items() if k != i} if i in label else label)
     if e.op == OP_assemble:
         pieces = [f"{region_text(tape, args[2 + 2 * k])} = "
-                  f"{operand_text(tape, args[1 + 2 * k], label) if args[1 + 2 * k] >= 0 else 0}"
+                  f"{operand_text(tape, args[1 + 2 * k], label) if args[1 + 2 * k] >= 0 else '0'}"
                   for k in range(min(args[0], SHOWN))]
         return f"assemble({several(pieces, args[0])})"
     if e.op == OP_pack:

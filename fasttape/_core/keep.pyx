@@ -14,7 +14,7 @@ from fasttape._core.program cimport Program, mark_after, name_of
 from fasttape._core.record cimport *
 from fasttape._core.roll cimport roll
 from fasttape._core.signature cimport *
-from fasttape._core.state cimport State, new_state
+from fasttape._core.state cimport State
 from fasttape._core.trace cimport current, enter_own, leave, output_node
 from fasttape._core.tracer cimport wrap
 
@@ -106,7 +106,6 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     """Make the program of a recorded tape, whose first nodes are the inputs, and of its outputs: the results, then
     what the guards look at. The tape is of no use afterwards."""
     cdef Tape frozen
-    cdef State first
     cdef int64_t k, n = len(nodes)
     p.n_input = n_input
     p.n_output = n
@@ -131,9 +130,7 @@ cdef int keep(Program p, Tape tape, int64_t n_input, list nodes, list guards) ex
     p.tape = roll(p.tape, n_input, p.outputs, p.n_output)
     make_code(p.tape.loops)
     p.tape.codes = new_codes()
-    first = new_state(p.tape, n_input, p.outputs, p.n_output)
-    p.tape.codes = first.tape.codes     # other states run the same code
-    p.states.append(first)
+    p.states.append(p.plan())
     return 0
 
 

@@ -1,5 +1,5 @@
 # Records of long tapes, packed.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
 from fasttape._core.tape cimport Tape
 
@@ -11,3 +11,4 @@ cdef class Record:
     cdef Tape tape(self)
 
 cdef Record keep_record(Tape tape)
+cdef Tape unpacked(Record r, const uint8_t *code)

@@ -3,6 +3,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t
 
 from fasttape._core.packed cimport Record
 from fasttape._core.signature cimport Form
+from fasttape._core.state cimport State
 from fasttape._core.sweep cimport Sweep, Swept
 from fasttape._core.tape cimport Tape
 
@@ -29,7 +30,9 @@ cdef class Program(Swept):
     cdef list outcome               # dtype and shape of each output
     cdef list places                # of a derived program's results: which of the tangents or cotangents each is
     cdef int64_t recorded, kept     # entries that the trace had, and that the optimiser left
+    cdef bint planned               # a state has been made
 
+    cdef State plan(self)
     cdef bint takes(self, tuple args, dict kwargs, list leaves, bint loose) except -1
     cdef list leaves_of(self, tuple args, dict kwargs)
     cdef object run(self, list leaves, list into=*)

@@ -79,7 +79,14 @@ cdef class Program(Swept):
         try:
             return self.states.pop()
         except IndexError:
-            return new_state(self.tape, self.n_input, self.outputs, self.n_output)
+            return self.plan()
+
+    cdef State plan(self):
+        """A new state. The first one compiles the code that the others run."""
+        cdef State s = new_state(self.tape, self.n_input, self.outputs, self.n_output)
+        if not self.planned:
+            self.tape.codes, self.planned = s.tape.codes, True
+        return s
 
     cdef int end(self, Call call) except -1:
         self.states.append(call)

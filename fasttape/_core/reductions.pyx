@@ -7,6 +7,7 @@ from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
 
 from fasttape._core.protocols import FUNCTIONS
+from fasttape._core.tracer import Look
 
 
 cdef int64_t axes_mask(object axis, int ndim, str name) except -1:
@@ -76,7 +77,7 @@ cdef int no_extras(str name, tuple extras) except -1:
 cdef object read(Tracer x, str name, object axis, object out, object keepdims):
     """A reduction that has no derivative."""
     no_extras(name, (("out", out, None),))
-    return observed(x, lambda value: getattr(value, name)(axis, keepdims=keepdims))
+    return observed(x, Look("reduce", name, axis, keepdims))
 
 
 cdef Tracer shifted(Tracer x, object axis):

@@ -12,6 +12,7 @@ cdef class Form:
 
     cdef object key(self, bint loose=*)
 
+cdef Form blank(int kind)
 cdef Form form_of(object x, str where)
 cdef Form form_of_call(tuple args, dict kwargs, str who, object static)
 cdef Form form_of_result(object y, str who)

@@ -8,6 +8,8 @@ from fasttape._core.record cimport *
 from fasttape._core.tracer cimport *
 from fasttape._core.views cimport is_readonly, number_at, store, view_tracer, whole
 
+from fasttape._core.tracer import Look
+
 
 cdef inline Tracer element(Tape tape, int32_t node, int64_t place):
     cdef Tracer y = wrap(tape, get(tape, node, place))
@@ -107,15 +109,10 @@ cdef bint has_traced(tuple index):
     return False
 
 
-def as_index(value):
-    """A computed index: masks as they are, whole numbers as integers."""
-    return value if value.dtype.kind == "b" else np.asarray(value).astype(np.intp)
-
-
 cdef object plain_index(object index):
     """An index whose traced parts (masks, whole numbers) are replaced by their values."""
     if isinstance(index, Tracer):
-        return observed(index, as_index)
+        return observed(index, Look("index"))
     if type(index) is tuple:
         return tuple([plain_index(i) for i in index])
     return index

@@ -187,7 +187,7 @@ cdef int32_t intern_shape(Tape tape, int ndim, const int64_t *dims) except -1 no
     while tape.shapes.slot[k] >= 0:
         id = tape.shapes.slot[k]
         s = tape.t.shape + id
-        if s.ndim == ndim and memcmp(tape.t.dims + s.at, dims, ndim * sizeof(int64_t)) == 0:
+        if s.ndim == ndim and (ndim == 0 or memcmp(tape.t.dims + s.at, dims, ndim * sizeof(int64_t)) == 0):
             return id
         k = (k + 1) & (tape.shapes.size - 1)
     resize(<void **>&tape.t.shape, &tape.t.cap_shape, tape.t.n_shape + 1, sizeof(ft_shape))
@@ -219,7 +219,7 @@ cdef int32_t intern_view(Tape tape, int32_t base, int ndim, const int64_t *dims,
         id = tape.views.slot[k]
         w = tape.t.view + id
         if w.base == base and w.shape == shape and w.offset == offset and \
-                memcmp(tape.t.dims + w.at, strides, ndim * sizeof(int64_t)) == 0:
+                (ndim == 0 or memcmp(tape.t.dims + w.at, strides, ndim * sizeof(int64_t)) == 0):
             return id
         k = (k + 1) & (tape.views.size - 1)
     resize(<void **>&tape.t.view, &tape.t.cap_view, tape.t.n_view + 1, sizeof(ft_view))

@@ -314,6 +314,30 @@ class Raised(str):
     __repr__ = str.__str__
 
 
+class Look:
+    """A way in which Python looks at a value, by its name: what is kept of a guard can be written to a file."""
+
+    __slots__ = ("name", "args")
+
+    ways = {"round": lambda value: round(value.item()),
+            "floor": lambda value: int(np.floor(value)),
+            "ceil": lambda value: int(np.ceil(value)),
+            "trunc": lambda value: int(np.trunc(value)),
+            "astype": lambda value, dtype: value.astype(dtype),
+            "index": lambda value: value if value.dtype.kind == "b" else np.asarray(value).astype(np.intp),
+            "reduce": lambda value, name, axis, keepdims: getattr(value, name)(axis, keepdims=keepdims)}
+
+    def __init__(self, name, *args):
+        self.name, self.args = name, args
+
+    def __call__(self, value):
+        return self.ways[self.name](value, *self.args)
+
+    @property
+    def __name__(self):
+        return self.name
+
+
 cdef object place():
     """File and line of the user's code that is running."""
     frame = sys._getframe()
