@@ -4,10 +4,12 @@ import functools
 import numpy as np
 
 from fasttape._core import batch as _batch
+from fasttape._core import lots as _lots
+from fasttape._core import many as _many
 from fasttape.program import compile
 
 
-def vmap(f, in_axes=0, out_axes=0, *, threads=1):
+def vmap(f, in_axes=0, out_axes=0, *, threads=1, executor=None, chunk=None):
     """Return the function that applies `f` to each of many arguments, its results stacked.
 
     The function is traced once, for one lane, and run on all of them together: a number of `f` becomes a row of numbers.
@@ -24,8 +26,8 @@ def vmap(f, in_axes=0, out_axes=0, *, threads=1):
         Named arguments are shared.
     out_axes : int
         The axis of the results along which the lanes shall lie.
-    threads : int
-        How many threads run the lanes of a plain call.
+    threads, executor, chunk
+        What runs the lanes of a plain call; see `Program.batch`.
 
     Returns
     -------
@@ -53,12 +55,11 @@ def vmap(f, in_axes=0, out_axes=0, *, threads=1):
         raise TypeError(f"vmap: the first argument must be a function, got {type(f).__name__}")
     if isinstance(out_axes, bool) or not isinstance(out_axes, (int, np.integer)):
         raise TypeError(f"vmap: out_axes must be a whole number, got {out_axes!r}")
-    threads = _batch.thread_count(threads, "vmap")
-    paths = compile(f)
+    paths, way = compile(f), _many.Way(threads, executor, chunk, "vmap")
 
     @functools.wraps(f, updated=())
     def mapped(*args, **kwargs):
-        out = _batch.run(paths, None, args, kwargs, in_axes, None, threads, "vmap")
+        out = _batch.run(paths, None, args, kwargs, in_axes, None, None, way, "vmap")
         return out if out_axes == 0 else _batch.moved(out, out_axes)
 
     return mapped
@@ -88,4 +89,4 @@ def gather(array, index):
     >>> vmap(lambda a, b: b - a)(gather(heights, pairs[:, 0]), gather(heights, pairs[:, 1]))
     array([3., 5., 8.])
     """
-    return _batch.gathered(array, index)
+    return _lots.gathered(array, index)

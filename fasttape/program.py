@@ -74,7 +74,7 @@ class Program(_program.Program):
         """The Program of ``hessian(f, argnum)``."""
         return self._derive(_transforms.hessian(_calls.inlined(self), argnum), "hessian")
 
-    def batch(self, *args, in_axes=0, out=None, threads=1, **named):
+    def batch(self, *args, in_axes=0, out=None, reduce=None, threads=1, executor=None, chunk=None, **named):
         """The program of many arguments at once: each array has an axis more, that of the lanes.
 
         A number of the program becomes a row of numbers: what takes 1 µs for one takes some nanoseconds a lane for many,
@@ -90,13 +90,22 @@ class Program(_program.Program):
         out : arrays, optional
             Where the results go: a tree like the result's, C-contiguous, of the results' dtypes and shapes. Memory that
             has been used before is written faster than new.
+        reduce : {None, 'sum', 'mean'}
+            Return the sum or the mean over the lanes. What the lanes give is added up as they are run; no memory grows with
+            their number.
         threads : int
-            How many threads run the lanes.
+            How many threads run the lanes of a chunk.
+        executor : concurrent.futures.Executor, optional
+            What the chunks are handed to: a pool of threads or processes, `Client.get_executor()` of Dask, or anything else
+            that has `submit`. It is left as it was, also after an error or Ctrl-C.
+        chunk : int, optional
+            How many lanes a chunk has; by default a quarter of what each worker has to do. Sums depend on it, in their last
+            places, but not on who computes them.
 
         Returns
         -------
         like the program's result
-            Each array and number stacked along a first axis.
+            Each array and number stacked along a first axis, or its sum or mean.
 
         Raises
         ------
@@ -104,16 +113,62 @@ class Program(_program.Program):
             If arguments differ in their number of lanes, or have no such axis.
         GuardError
             If a lane takes another path, and the program was not made from a function that could be traced for it.
+        concurrent.futures.BrokenExecutor
+            If a worker died.
+        RuntimeError
+            If the executor has been shut down.
 
         Examples
         --------
         >>> slope = trace(lambda x, k: np.sin(k * x), 1.0, 1.0).grad()
         >>> slope.batch(np.array([0.0, np.pi]), 2.0, in_axes=(0, None))
         array([2., 2.])
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> with ThreadPoolExecutor(2) as pool:
+        ...     slope.batch(np.linspace(0.0, np.pi, 1001), 2.0, in_axes=(0, None), reduce="mean", executor=pool).round(6)
+        np.float64(0.001998)
         """
-        return _batch.batch(self, args, named, in_axes, out, _batch.thread_count(threads, "batch"))
+        return _batch.batch(self, args, named, in_axes, out, reduce, threads, executor, chunk)
 
-    def batch_jacobian(self, *args, argnum=0, in_axes=0, threads=1, **named):
+    def batch_value_and_grad(self, *args, argnum=0, in_axes=0, reduce="sum", threads=1, executor=None, chunk=None, **named):
+        """The sum or mean of the program over many lanes, and its gradient.
+
+        The reverse sweep goes over a stretch of lanes at once: the gradient with respect to what all lanes share, the weights
+        of a network say, is added up as it is computed, and that with respect to an array that is gathered from goes to the
+        rows that were read.
+
+        Parameters
+        ----------
+        *args, in_axes, threads, executor, chunk, **named
+            As for `batch`.
+        argnum : int or tuple of int
+            Positions of the arguments to differentiate with respect to.
+        reduce : {'sum', 'mean'}
+
+        Returns
+        -------
+        (value, gradient)
+            The sum or mean of the program's results, which must be one number, and for each argument `argnum` its derivatives,
+            shaped like the argument; like the array, where it is what `gather` returns.
+
+        Raises
+        ------
+        TypeError
+            If the program returns anything but one number, or within a trace, where the gradient of a function that calls
+            `batch` does this.
+
+        Examples
+        --------
+        >>> error = trace(lambda w, x, y: (w @ x - y) ** 2, np.ones(2), np.ones(2), 1.0)
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> error.batch_value_and_grad(np.ones(2), x, np.zeros(2), in_axes=(None, 0, 0))
+        (np.float64(58.0), array([48., 68.]))
+        """
+        argnums = self._given(argnum, args, "batch_value_and_grad")
+        value, slopes = _batch.value_and_grad(self, args, named, argnums, in_axes, reduce, threads, executor, chunk)
+        return value, slopes if isinstance(argnum, tuple) else slopes[0]
+
+    def batch_jacobian(self, *args, argnum=0, in_axes=0, threads=1, executor=None, chunk=None, **named):
         """The results of many lanes, and their derivatives as one sparse matrix.
 
         Row after row stand the results of the first lane, of the second, and so on. The columns are those of the arguments
@@ -122,7 +177,7 @@ class Program(_program.Program):
 
         Parameters
         ----------
-        *args, in_axes, threads, **named
+        *args, in_axes, threads, executor, chunk, **named
             As for `batch`.
         argnum : int or tuple of int
             Positions of the arguments to differentiate with respect to: arrays, floats, or what `gather` returns.
@@ -142,12 +197,8 @@ class Program(_program.Program):
         >>> values, slope.shape
         (array([16.,  1.]), (2, 3))
         """
-        argnums = self._positions(argnum)
-        argnums = tuple(k + len(args) if k < 0 else k for k in (argnums if isinstance(argnums, tuple) else (argnums,)))
-        if any(not 0 <= k < len(args) for k in argnums):
-            raise TypeError(f"batch_jacobian: argnum names an argument that was not given; there are {len(args)}")
-        results, blocks, parts = _batch.jacobian_blocks(self, args, named, argnums, in_axes,
-                                                        _batch.thread_count(threads, "batch_jacobian"), _rows)
+        argnums = self._given(argnum, args, "batch_jacobian")
+        results, blocks, parts = _batch.jacobian_blocks(self, args, named, argnums, in_axes, _rows, threads, executor, chunk)
         return results, _sparse.of_blocks(blocks, parts)
 
     def save(self, path):
@@ -246,6 +297,15 @@ class Program(_program.Program):
         if argnum is None:
             return tuple(range(len(_keep.example_of(self)[0])))
         return argnum if isinstance(argnum, tuple) else (argnum,)
+
+    def _given(self, argnum, args, name):
+        """Positions of arguments of a batch, counted from the first."""
+        argnums = argnum if isinstance(argnum, tuple) else (argnum,)
+        if not argnums or any(isinstance(k, bool) or not isinstance(k, (int, np.integer)) for k in argnums):
+            raise TypeError(f"{self.__name__}.{name}: argnum must be a whole number or a tuple of them, got {argnum!r}")
+        if any(not -len(args) <= k < len(args) for k in argnums):
+            raise TypeError(f"{self.__name__}.{name}: argnum {argnum} names an argument that was not given; there are {len(args)}")
+        return tuple(int(k) % len(args) for k in argnums)
 
     def _derive(self, f, name):
         example, named = _keep.example_of(self)

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from fasttape.inspect import MemoryProfile, Node, Stats
@@ -26,15 +27,31 @@ class Program(Generic[_P, _Y]):
         *args: Any,
         in_axes: int | tuple[int | None, ...] | None = 0,
         out: Any = None,
+        reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
+        executor: Executor | None = None,
+        chunk: int | None = None,
         **named: Any,
     ) -> Any: ...
+    def batch_value_and_grad(
+        self,
+        *args: Any,
+        argnum: int | tuple[int, ...] = 0,
+        in_axes: int | tuple[int | None, ...] | None = 0,
+        reduce: Literal["sum", "mean"] = "sum",
+        threads: int = 1,
+        executor: Executor | None = None,
+        chunk: int | None = None,
+        **named: Any,
+    ) -> tuple[Any, Any]: ...
     def batch_jacobian(
         self,
         *args: Any,
         argnum: int | tuple[int, ...] = 0,
         in_axes: int | tuple[int | None, ...] | None = 0,
         threads: int = 1,
+        executor: Executor | None = None,
+        chunk: int | None = None,
         **named: Any,
     ) -> tuple[Any, Any]: ...
     def save(self, path: str | os.PathLike[str]) -> None: ...

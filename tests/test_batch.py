@@ -11,7 +11,7 @@ import test_programs
 
 import fasttape as ft
 from fasttape import vmap
-from fasttape._core.batch import lengths_kept
+from fasttape._core.stretches import lengths_kept
 
 RNG = np.random.default_rng(7)
 V, M, W, T = RNG.normal(size=5), RNG.normal(size=(4, 5)), RNG.normal(size=(5, 3)), RNG.normal(size=(3, 4, 5))
@@ -461,9 +461,9 @@ BAD = [
     (lambda: ft.gather(np.ones(3), [-4]), IndexError, "index -4 is out of bounds for 3 rows"),
     (lambda: vmap(np.sin, 1)(ft.gather(np.ones((3, 2)), [0])), ValueError, "in_axes must be 0 for what is gathered"),
     (lambda: vmap(np.add)(ft.gather(np.ones(3), [0]), np.ones(2)), ValueError, "argument 1 has 2 lanes, those before have 1"),
-    (lambda: ft.trace(np.sin, 0.5).batch_jacobian(V, argnum=1), TypeError, "argnum names an argument that was not given"),
+    (lambda: ft.trace(np.sin, 0.5).batch_jacobian(V, argnum=1), TypeError, "argnum 1 names an argument that was not given"),
     (lambda: ft.trace(lambda d: d["a"], {"a": 0.5}).batch_jacobian({"a": V}), TypeError, "argument 0 is a dict"),
-    (lambda: ft.grad(lambda x: ft.trace(np.sin, 0.5).batch_jacobian(x)[0].sum())(V), TypeError, "is no value of a trace"),
+    (lambda: ft.grad(lambda x: ft.trace(np.sin, 0.5).batch_jacobian(x)[0].sum())(V), TypeError, "has no place in a trace"),
     (lambda: ft.trace(np.sin, 0.5).batch(np.ones((3, 2))), TypeError, "traced with other arguments"),
     (lambda: ft.trace(np.sin, 0.5).batch(np.ones(3, np.float32)), TypeError, "traced with other arguments"),
 ]

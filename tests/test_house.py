@@ -15,7 +15,7 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
 vm
-callee feed loop tape
+callee executors feed loop tape
 buffers needs record
 capture copies distinct elements entries index loops rows sweep
 frozen fuse interleave packed repeat
@@ -32,9 +32,9 @@ segments
 checkpoint forward program reverse
 jacobian keep listing
 calls table
-compiled lanes stats
-body
-scan
+compiled lanes lots stats
+body stretches
+many scan
 batch verify
 profile step_data
 scan_sweeps

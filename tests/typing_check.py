@@ -3,6 +3,7 @@
 A comment `type: ignore[...]` marks a mistake that must be found; mypy reports it if it is not.
 """
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -85,3 +86,14 @@ assert_type(ft.tradeoff(lambda c, x: (c, None), 1.0, 3)[0].memory, int)
 ft.trace(cube, 3.0).save("cube.fasttape")
 assert_type(ft.load("cube.fasttape")(2.0), Any)
 ft.load(3.5)                                                    # type: ignore[arg-type]
+
+# Many at once.
+program = ft.trace(cube, 3.0)
+with ThreadPoolExecutor(2) as pool:
+    assert_type(program.batch(w, executor=pool, chunk=1, reduce="sum"), Any)
+    assert_type(program.batch_value_and_grad(w, argnum=0, reduce="mean", executor=pool), tuple[Any, Any])
+    assert_type(program.batch_jacobian(w, executor=pool), tuple[Any, Any])
+    ft.vmap(cube, executor=pool)(w)
+program.batch(w, reduce="product")                              # type: ignore[arg-type]
+program.batch(w, executor="pool")                               # type: ignore[arg-type]
+assert_type(ft.gather(w, [0, 0]), Any)

@@ -39,9 +39,13 @@ cdef Form with_types(Form form, Program p, list at):
     return copy
 
 
+cdef str result_text(Program p):
+    return written(with_types(p.result, p, [0]))
+
+
 def heading(Program p):
     """One line: name, forms of the arguments and of the result."""
-    return f"{call_text(p)} -> {written(with_types(p.result, p, [0]))}"
+    return f"{call_text(p)} -> {result_text(p)}"
 
 
 def line(Program p):

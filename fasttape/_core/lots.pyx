@@ -1,0 +1,136 @@
+"""The arguments of a batch: which of them have an axis of lanes, and rows that are read for each lane."""
+import numpy as np
+
+from fasttape._core.signature cimport *
+from fasttape._core.trace cimport current
+from fasttape._core.tracer cimport Tracer
+
+
+class Gathered:
+    """Rows of an array, one for each lane, read when the lanes are run. Sent to another process it has those rows alone that
+    are read, and `rows` says which they were."""
+
+    __slots__ = ("array", "index", "rows")
+
+    def __init__(self, array, index, rows=None):
+        self.array, self.index, self.rows = array, index, rows
+
+    def __reduce__(self):
+        rows, index = np.unique(self.index, return_inverse=True)
+        return Gathered, (self.array[rows], index.reshape(-1), rows)
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, lanes):
+        """The row of one lane, or some of the lanes."""
+        if isinstance(lanes, (int, np.integer)):
+            return self.array[self.index[lanes]]
+        return Gathered(self.array, self.index[lanes], self.rows)
+
+    def __repr__(self):
+        return f"gather(array of shape {tuple(self.array.shape)}, {len(self.index)} rows)"
+
+    @property
+    def shape(self):
+        return (len(self.index), *self.array.shape[1:])
+
+    @property
+    def ndim(self):
+        return self.array.ndim
+
+    @property
+    def dtype(self):
+        return self.array.dtype
+
+    def read(self):
+        return self.array.take(self.index, axis=0)
+
+
+def gathered(array, index):
+    """What `gather` returns, checked."""
+    if not isinstance(array, (np.ndarray, Tracer)) or array.ndim == 0 or array.dtype.kind != "f":
+        raise TypeError(f"gather: the first argument must be an array of floats, got {type(array).__name__}")
+    index = np.asarray(index)
+    if index.dtype.kind not in "iu" or index.ndim != 1:
+        raise TypeError(f"gather: the index must be a vector of whole numbers, got an array of shape {index.shape} and dtype {index.dtype}")
+    length = array.shape[0]
+    low, high = (index.min(), index.max()) if len(index) else (0, -1)
+    if low < -length or high >= length:
+        raise IndexError(f"gather: index {low if low < -length else high} is out of bounds for {length} rows")
+    index = index.astype(np.intp)       # a copy, which nobody changes
+    if low < 0:
+        index[index < 0] += length
+    return Gathered(array, index)
+
+
+cdef tuple ungathered(tuple args, bint traced):
+    """Arguments as their form is known: of what is gathered the array, or, in a trace, its rows."""
+    return tuple([(x.array[x.index] if traced else x.array) if isinstance(x, Gathered) else x for x in args])
+
+
+cdef class Lots:
+    """The arguments of a batch: leaves, of which those with an axis have a lane along its extent."""
+
+    def __init__(self, str who, tuple args, dict kwargs, in_axes, static):
+        cdef Form form, part
+        cdef list forms, leaves
+        cdef int64_t k
+        self.who = who
+        in_trace = current() is not None or has_traced([x.array if isinstance(x, Gathered) else x for x in args])
+        given, args = args, ungathered(args, in_trace)
+        self.form = form_of_call(args, kwargs, who, static)
+        self.leaves = []
+        self.n = -1
+        batched = []
+        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ValueError(f"{who}: in_axes has {len(axes)} entries, but there are {len(args)} positional arguments")
+        form = (<Form>self.form).parts[0]
+        for k in range(<int64_t>len(args)):
+            if axes[k] is not None and (isinstance(axes[k], bool) or not isinstance(axes[k], (int, np.integer))):
+                raise TypeError(f"{who}: in_axes must be a whole number or None for each argument, got {axes[k]!r}")
+            forms, leaves = [], []
+            leaf_forms(form.parts[k], forms)
+            gather(form.parts[k], args[k], leaves)
+            if axes[k] is not None and not forms:
+                raise TypeError(f"{who}: argument {k} holds no array of floats that has an axis of lanes; say so by None in in_axes")
+            if isinstance(given[k], Gathered):
+                if axes[k] is None or axes[k] != 0:
+                    raise ValueError(f"{who}: in_axes must be 0 for what is gathered, as argument {k} is, got {axes[k]!r}")
+                if not in_trace:
+                    leaves = [given[k]]
+            for part, x in zip(forms, leaves):
+                if axes[k] is not None:
+                    x = self.with_lanes(x, part, int(axes[k]), k)
+                self.leaves.append(x)
+                batched.append(axes[k] is not None)
+        forms, leaves = [], []
+        gather((<Form>self.form).parts[1], kwargs, self.leaves)
+        batched += [False] * (len(self.leaves) - len(batched))
+        self.batched = tuple(batched)
+        if self.n < 0:
+            raise ValueError(f"{who}: no argument has an axis of lanes; give one in in_axes")
+
+    cdef object with_lanes(self, x, Form form, int axis, int64_t k):
+        cdef int64_t extent
+        if form.kind != ARRAY:
+            raise TypeError(f"{self.who}: argument {k} holds a number, which has no axis of lanes; let in_axes say None for what is the "
+                            f"same in all lanes")
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"{self.who}: in_axes asks for axis {axis} of argument {k}, which has an array of shape {tuple(x.shape)}")
+        axis += x.ndim if axis < 0 else 0       # an index below 0 is none here
+        extent = x.shape[axis]
+        if self.n >= 0 and extent != self.n:
+            raise ValueError(f"{self.who}: argument {k} has {extent} lanes, those before have {self.n}")
+        self.n = extent
+        return x if axis == 0 else x.transpose((axis, *[j for j in range(x.ndim) if j != axis]))
+
+    cdef tuple lane(self, list leaves, int64_t i):
+        """(args, kwargs) of one lane, plain."""
+        cdef list out = []
+        for x, has_lanes in zip(leaves, self.batched):
+            if has_lanes:
+                x = x[i] if len(x) else np.zeros(x.shape[1:], x.dtype)[()]
+            out.append(x)
+        return rebuilt(self.form, out)

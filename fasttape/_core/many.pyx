@@ -1,0 +1,231 @@
+"""Lanes outside of a trace: what is wanted of them, filled path by path and chunk by chunk.
+
+Chunks are for executors, and for whoever asks for them; within one go stretches (stretches.pyx).
+"""
+import numpy as np
+
+from fasttape._core.listing cimport result_text
+from fasttape._core.lots cimport Lots
+from fasttape._core.program cimport Program
+from fasttape._core.record cimport *
+from fasttape._core.signature cimport *
+from fasttape._core.stretches cimport part_of
+
+from fasttape._core.compiled import program_of
+from fasttape._core.executors import Here, Sent, check_executor, ordered, workers_of
+from fasttape._core.lots import Gathered
+from fasttape._core.program import GuardError
+from fasttape._core.stretches import Sums, new_results, run_lanes, sum_lanes
+
+cdef enum:
+    PER_WORKER = 4                  # chunks, where nobody says how long one is
+
+
+class Way:
+    """How lanes are run: in how many threads, by which executor, in chunks of how many."""
+
+    def __init__(self, threads, executor, chunk, who):
+        self.threads, self.executor, self.who = whole(threads, "threads", who), executor, who
+        self.chunk = None if chunk is None else whole(chunk, "chunk", who)
+        check_executor(executor, who)
+
+    def bounds(self, n):
+        """Bounds of the chunks; None where all lanes are one."""
+        if self.chunk is None and self.executor is None:
+            return None
+        chunk = self.chunk or -(-n // (PER_WORKER * workers_of(self.executor)))
+        return [*range(0, n, chunk), n]
+
+    def run(self, function, jobs):
+        """Yield function(*job, threads, who) in order."""
+        jobs = ((*job, self.threads, self.who) for job in jobs)
+        return ordered(self.executor, function, jobs, self.who) if self.executor is not None else (function(*job) for job in jobs)
+
+
+def whole(n, name, who):
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"{who}: {name} must be a positive whole number, got {n!r}")
+    return int(n)
+
+
+# ---- results of every lane
+
+cdef int check_out(str who, list given, list like, list leaves) except -1:
+    for x, y in zip(given, like):
+        if type(x) is not np.ndarray or x.dtype != y.dtype or x.shape != y.shape:
+            raise TypeError(f"{who}: out must hold an array of shape {y.shape} and dtype {y.dtype} for each result, got "
+                            f"{f'one of shape {x.shape} and dtype {x.dtype}' if isinstance(x, np.ndarray) else type(x).__name__}")
+        if not x.flags.c_contiguous or not x.flags.writeable:
+            raise ValueError(f"{who}: the arrays of out must be C-contiguous and writeable")
+        for other in leaves:
+            other = other.array if isinstance(other, Gathered) else other
+            if isinstance(other, np.ndarray) and np.may_share_memory(x, other):
+                raise ValueError(f"{who}: an array of out shares memory with an argument")
+    for k in range(len(given)):
+        for j in range(k):
+            if np.may_share_memory(given[k], given[j]):
+                raise ValueError(f"{who}: two arrays of out share memory")
+    return 0
+
+
+class Like:
+    """What a result looks like."""
+
+    def __init__(self, shape, dtype):
+        self.shape, self.dtype = shape, dtype
+
+
+def values_of(here, sent, batched, leaves, n, threads, who):
+    """A chunk: its results, where they are not in place already; and which lanes take another path."""
+    into = new_results(sent.program, n) if here is None else here.into
+    other = run_lanes(sent.program, batched, leaves, into, n, threads, here or Here(), who)
+    return None if here is not None else into, other
+
+
+class Values:
+    """The results of every lane. `begin` is told the first path's program; `run` runs n lanes by one path's program, `lanes`
+    being their numbers if they are not all, and returns which of them take another path; then there is a `result`."""
+
+    def __init__(self, Lots lots, out):
+        self.who, self.leaves, self.batched, self.n, self.out = lots.who, lots.leaves, lots.batched, lots.n, out
+
+    def begin(self, Program p):
+        cdef list given = []
+        self.form, self.into = p.result, new_results(p, self.n if self.out is None else 0)
+        if self.out is not None:
+            gather(form_of_result(self.out, self.who), self.out, given)
+            if len(given) != len(self.into):
+                raise TypeError(f"{self.who}: out must hold {len(self.into)} arrays, got {len(given)}")
+            check_out(self.who, given, [Like((self.n, *x.shape[1:]), x.dtype) for x in self.into], self.leaves)
+            self.into = given
+
+    def run(self, Program p, leaves, n, lanes, way):
+        into = self.into if lanes is None else new_results(p, n)
+        if way.bounds(n) is None:
+            other = run_lanes(p, self.batched, leaves, into, n, way.threads, Here(), self.who)
+        else:
+            other = self.run_chunks(p, leaves, n, into, way)
+        if lanes is not None:
+            done = slice(None) if other is None else ~other
+            for x, y in zip(self.into, into):
+                x[lanes[done]] = y[done]
+        return other
+
+    def run_chunks(self, p, leaves, n, into, way):
+        bounds, sent, other = way.bounds(n), Sent(p), np.zeros(n, bool)
+        pairs = [slice(at, end) for at, end in zip(bounds, bounds[1:])]
+        jobs = ((Here([x[part] for x in into]), sent, self.batched, part_of(leaves, self.batched, part), part.stop - part.start)
+                for part in pairs)
+        for part, (found, mask) in zip(pairs, way.run(values_of, jobs)):
+            for x, y in zip(into, found or ()):
+                x[part] = y
+            if mask is not None:
+                other[part] = mask
+        return other if other.any() else None
+
+    def result(self):
+        return rebuilt(self.form, self.into) if self.out is None else self.out
+
+
+# ---- sums over them
+
+def sums_of(here, sent, batched, moving, leaves, n, threads, who):
+    """A chunk: its sums; their derivatives by leaf, with the rows that the array has here; and which lanes take another
+    path."""
+    sums, other = sum_lanes(sent.program, batched, moving, leaves, n, threads, here or Here(), who)
+    return sums.values, {k: (getattr(leaves[k], "rows", None), x) for k, x in sums.slopes.items()}, other
+
+
+class Totals:
+    """The sum of each result over the lanes, or its mean, and its derivatives with respect to the leaves `moving`. See
+    `Values`."""
+
+    def __init__(self, Lots lots, reduce, moving):
+        self.who, self.leaves, self.batched, self.n = lots.who, lots.leaves, lots.batched, lots.n
+        self.mean, self.moving = reduce == "mean", moving
+        if self.mean and self.n == 0:
+            raise ValueError(f"{self.who}: there is no mean of no lanes")
+
+    def begin(self, Program p):
+        self.form, self.narrow = p.result, [dtype & 1 for dtype, _ in p.results()]
+        if self.moving and (p.n_result != 1 or p.results()[0][1] != () or (<Form>p.result).kind > PYTHON_FLOAT):
+            raise TypeError(f"{self.who}: the program returns {result_text(p)}, but must return one number")
+        self.sums = Sums(p, self.batched, self.moving, self.leaves, self.n)
+
+    def run(self, Program p, leaves, n, lanes, way):
+        bounds = way.bounds(n)
+        if bounds is None:
+            sums, other = sum_lanes(p, self.batched, self.moving, leaves, n, way.threads, Here(), self.who)
+            self.add(sums.values, {k: (None, x) for k, x in sums.slopes.items()}, slice(None) if lanes is None else lanes)
+            return other
+        sent, other = Sent(p), np.zeros(n, bool)
+        pairs = [slice(at, end) for at, end in zip(bounds, bounds[1:])]
+        jobs = ((Here(), sent, self.batched, self.moving, part_of(leaves, self.batched, part), part.stop - part.start) for part in pairs)
+        for part, (values, slopes, mask) in zip(pairs, way.run(sums_of, jobs)):
+            self.add(values, slopes, part if lanes is None else lanes[part])
+            if mask is not None:
+                other[part] = mask
+        return other if other.any() else None
+
+    def add(self, values, slopes, lanes):
+        for total, x in zip(self.sums.values, values):
+            total += x
+        for k, (rows, x) in slopes.items():
+            if rows is not None:
+                self.sums.slopes[k][rows] += x
+            elif self.batched[k] and not isinstance(self.leaves[k], Gathered):
+                self.sums.slopes[k][lanes] = x
+            else:
+                self.sums.slopes[k] += x
+
+    def of_all(self, x, narrow):
+        """A sum as it is returned."""
+        return (x / self.n if self.mean else x).astype(np.float32 if narrow else np.float64)[()]
+
+    def result(self):
+        return rebuilt(self.form, [self.of_all(x, narrow) for x, narrow in zip(self.sums.values, self.narrow)])
+
+
+# ---- path by path
+
+cdef int check_alike(Program p, Program first, str who) except -1:
+    if p.result.key() != first.result.key() or p.results()[:p.n_result] != first.results()[:first.n_result]:
+        raise TypeError(f"{who}: the function returns results of different shapes or types in different lanes")
+    return 0
+
+
+cdef int off_the_path(Program p) except -1:
+    raise GuardError(f"{p.name}: what decides a lane's path lies in a program that was traced before, which has only one; make the "
+                     f"batch of the function itself, by vmap")
+
+
+cdef object run_plain(object paths, Program p, Lots lots, wanted, way):
+    """What is `wanted` of all lanes. `p` is a program that the first of them may take, or None."""
+    cdef list leaves = lots.leaves
+    cdef Program first = None
+    cdef int64_t n
+    lanes = None
+    traced = p is None                  # for the first of the lanes that are to be run
+    if not traced:
+        args, kwargs = lots.lane(leaves, 0)
+        p.leaves_of(args, kwargs)       # a TypeError if it is of another form
+    while True:
+        if p is None:
+            args, kwargs = lots.lane(leaves, 0)
+            p = program_of(paths, args, kwargs)
+            traced = True
+        n = lots.n if lanes is None else len(lanes)
+        if first is None:
+            first = p
+            wanted.begin(p)
+        else:
+            check_alike(p, first, lots.who)
+        other = wanted.run(p, leaves, n, lanes, way) if n else None
+        if other is None:
+            return wanted.result()
+        if traced and other[0]:
+            off_the_path(p)
+        left = np.flatnonzero(other)
+        leaves = part_of(leaves, lots.batched, left)
+        lanes = left if lanes is None else lanes[left]
+        p = None

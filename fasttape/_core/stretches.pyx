@@ -1,0 +1,328 @@
+"""Lanes run, a stretch of them at a time: their results, or the sum of these and its derivatives.
+
+Stretches are as long as caches hold their arrays. They go one after the other, or to threads; what comes back is put
+together in their order.
+"""
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+cimport numpy as cnp
+
+from fasttape._core.calls cimport input_like
+from fasttape._core.keep cimport keep
+from fasttape._core.lanes cimport batched_program, optimised, over_lanes
+from fasttape._core.program cimport Program, Unmet, same
+from fasttape._core.pull cimport cotangent, give
+from fasttape._core.recompute cimport run_pull
+from fasttape._core.record cimport *
+from fasttape._core.signature cimport *
+from fasttape._core.sweep cimport Sweep
+from fasttape._core.trace cimport begin_pull, current, enter_own, leave
+from fasttape._core.tracer cimport looked_at
+
+from fasttape._core.executors import Here, ordered
+from fasttape._core.lots import Gathered
+
+cnp.import_array()
+
+cdef enum:
+    LONGEST = 1 << 16               # lanes of a stretch
+    SHORTEST = 1 << 5
+    LINE = 8                        # numbers
+    CACHED = 1 << 19                # numbers in all arrays of a stretch, of which a part lives at a time
+    SIZES = 32                      # other than powers of two, for which a program keeps one over lanes
+
+
+cdef int64_t longest(Program p) except -1:
+    """How many lanes at a time: as many as caches hold the arrays of; numbers lie in scratch rows."""
+    cdef Tape tape = optimised(p)[0]
+    cdef int64_t total = 0, i, n = LONGEST
+    for i in range(tape.t.n):
+        if shape_of(tape, <int32_t>i) and tape.t.entry[i].op != OP_view:
+            total += size_of(tape, <int32_t>i)
+    while n > SHORTEST and n * total > CACHED:
+        n //= 2
+    return n - LINE if total else n     # rows as long as a page would all lie at one place of a cache
+
+
+def lengths_kept(Program p, str kind="lanes"):
+    """For how many lengths of stretches a program keeps one over lanes."""
+    return len([key for key in p.derived.copy() if key[0] == kind])
+
+
+cdef list stretches(Program p, tuple key, int64_t n, int64_t most):
+    """Bounds of what is run at once. Of lengths other than powers of two only a few have a program of their own, which is
+    kept by `key` and the length."""
+    cdef list out = [0]
+    cdef int64_t at = n // most * most, size = most, left = n - at
+    out += range(most, at + 1, most)
+    if left == 0:
+        return out
+    if (*key, left) in p.derived or lengths_kept(p, key[0]) < SIZES:
+        return out + [n]
+    while at < n:
+        while size > n - at:
+            size //= 2
+        at += size
+        out.append(at)
+    return out
+
+
+cdef list part_of(list leaves, tuple batched, lanes):
+    """Some of the lanes, by a slice or by their numbers."""
+    return [x[lanes] if has_lanes else x for x, has_lanes in zip(leaves, batched)]
+
+
+# ---- results
+
+cdef object met(how, seen, column, int64_t n):
+    """Which lanes see at a guard what the trace saw."""
+    if how is bool and column.ndim == 1:
+        return (column != 0) == seen
+    return np.array([same(looked_at(how, column[k]), seen) for k in range(n)], bool)
+
+
+cdef object off_path(Program p, out, int64_t n):
+    """Which of n lanes take another path, by what their guards saw; None if none does."""
+    cdef object fits = None
+    for column, (how, seen, _) in zip(out, p.guards):
+        good = met(how, seen, column, n)
+        fits = good if fits is None else fits & good
+    return None if fits is None or fits.all() else ~fits
+
+
+cdef list read(list leaves):
+    return [x.read() if isinstance(x, Gathered) else x for x in leaves]
+
+
+def run_stretch(here, Program p, tuple batched, list leaves, list into, int64_t n):
+    """Run lanes; their results go into arrays. Returns which of them take another path, or None."""
+    cdef Program q
+    cdef int64_t k
+    if n == 1:
+        return run_lane(p, [x[0] if has_lanes else x for x, has_lanes in zip(leaves, batched)], into)
+    q = batched_program(p, batched, n, False)
+    out = q.run(read(leaves), into + [None] * (p.n_output - p.n_result))
+    for k in range(p.n_result):
+        if out[k] is not into[k]:
+            into[k][...] = out[k]
+    return off_path(p, out[p.n_result:], n)
+
+
+cdef object run_lane(Program p, list leaves, list into):
+    cdef list found = []
+    out = p.run(leaves)
+    if type(out) is Unmet:
+        return np.ones(1, bool)
+    gather(p.result, out, found)
+    for array, x in zip(into, found):
+        array[0] = x
+    return None
+
+
+def new_results(Program p, int64_t n):
+    return [np.empty((n, *dims), np.float32 if dtype & 1 else np.float64) for dtype, dims in p.results()[:p.n_result]]
+
+
+def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64_t threads, here, who):
+    """Run any number of lanes; their results go into arrays. Returns which of them take another path, or None."""
+    cdef list bounds = stretches(p, ("lanes", batched), n, longest(p)) if n else [0]
+    cdef int64_t at, end
+    jobs = ((p, batched, part_of(leaves, batched, slice(at, end)), [x[at:end] for x in into], end - at)
+            for at, end in zip(bounds, bounds[1:]))
+    if len(bounds) == 2:
+        return run_stretch(None, p, batched, leaves, into, n)
+    return joined(each_of(run_stretch, jobs, threads, here, who), bounds, n)
+
+
+cdef object joined(parts, list bounds, int64_t n):
+    """Which of n lanes take another path, from what stretches of them say."""
+    other = None
+    for k, found in enumerate(parts):
+        if found is not None:
+            if other is None:
+                other = np.zeros(n, bool)
+            other[bounds[k]:bounds[k + 1]] = found
+    return other
+
+
+def each_of(function, jobs, threads, here, who):
+    """Yield what function(Here, *job) returns for each job, in order."""
+    if threads == 1:
+        for job in jobs:
+            if here.stop:
+                return
+            yield function(None, *job)
+        return
+    pool = ThreadPoolExecutor(threads)
+    results = ordered(pool, function, ((Here(), *job) for job in jobs), who)
+    try:
+        for result in results:
+            if here.stop:
+                return
+            yield result
+    finally:
+        results.close()
+        pool.shutdown()
+
+
+# ---- guards alone
+
+cdef Program guard_program(Program p, tuple batched, int64_t lanes):
+    """What the guards of p look at, over lanes."""
+    cdef Program q
+    cdef Tape outer, tape, old
+    cdef cnp.ndarray nodes
+    key = "guards", batched, lanes
+    if key in p.derived:
+        return p.derived[key]
+    old, nodes = optimised(p)
+    q = Program.__new__(Program)
+    q.name = f"guards of {p.name} over {lanes} lanes"
+    outer = current()
+    tape = enter_own()
+    try:
+        inputs = [input_like(tape, old, k, lanes if batched[k] else 0) for k in range(p.n_input)]
+        keep(q, tape, len(inputs), over_lanes(old, tape, inputs, list(batched), <const int32_t *>cnp.PyArray_DATA(nodes) + p.n_result,
+                                              p.n_output - p.n_result, lanes), [])
+    finally:
+        leave(tape, outer)
+    q.result = form_of_result((0.0,) * q.n_output, q.name)
+    p.derived[key] = q
+    return q
+
+
+def see_stretch(here, Program p, tuple batched, list leaves, int64_t n):
+    """Which of n lanes take another path, or None."""
+    return off_path(p, guard_program(p, batched, n).run(read(leaves)), n)
+
+
+def see_lanes(Program p, tuple batched, list leaves, int64_t n, int64_t threads, here, who):
+    """Which lanes take another path, or None."""
+    cdef list bounds = stretches(p, ("guards", batched), n, longest(p)) if n and p.guards else [0]
+    cdef int64_t at, end
+    jobs = ((p, batched, part_of(leaves, batched, slice(at, end)), end - at) for at, end in zip(bounds, bounds[1:]))
+    return joined(each_of(see_stretch, jobs, threads, here, who), bounds, n)
+
+
+# ---- sums
+
+cdef Program sum_program(Program p, tuple batched, tuple moving, int64_t lanes):
+    """The sum of each result of p over lanes, and its derivatives with respect to the leaves `moving`: one for all lanes of what
+    they share, else one for each."""
+    cdef Program q
+    cdef Tape outer, tape, old
+    cdef Sweep s
+    cdef cnp.ndarray nodes
+    cdef list inputs, sums, out
+    cdef int32_t node
+    cdef const int32_t *outputs = p.record_outputs
+    key = "sums", batched, moving, lanes
+    if key in p.derived:
+        return p.derived[key]
+    if moving:
+        old = p.record.tape()
+    else:
+        old, nodes = optimised(p)
+        outputs = <const int32_t *>cnp.PyArray_DATA(nodes)
+    q = Program.__new__(Program)
+    q.name = f"{p.name} summed over {lanes} lanes"
+    outer = current()
+    tape = enter_own()
+    try:
+        s.start = s.lanes = 0
+        inputs = [input_like(tape, old, k, lanes if batched[k] else 0) for k in range(p.n_input)]
+        for k in moving:
+            tape.t.entry[<int32_t>inputs[k]].flags |= FT_ACTIVE
+        sums = over_lanes(old, tape, inputs, list(batched), outputs, p.n_result, lanes)
+        sums = out = [reduce(tape, OP_sum, owner(tape, node), 1 << ndim_of(tape, node) - 1) for node in sums]
+        s.end = tape.t.n
+        q.places = []
+        if moving:
+            begin_pull(tape, &s, [inputs[k] for k in moving])
+            give(tape, &s, sums[0], constant(tape, 1.0, tape.t.entry[<int32_t>sums[0]].dtype))
+            run_pull(tape, &s)
+            for k in moving:
+                if tape.ct[<int32_t>inputs[k]] >= 0:
+                    q.places.append(k)
+                    out.append(cotangent(tape, &s, inputs[k]))
+        keep(q, tape, len(inputs), out, [])
+    finally:
+        leave(tape, outer)
+    q.result = form_of_result((0.0,) * q.n_output, q.name)
+    p.derived[key] = q
+    return q
+
+
+def sum_part(here, Program p, tuple batched, tuple moving, list leaves, int64_t n):
+    """The sums of a stretch, and by leaf its derivatives."""
+    cdef Program q = sum_program(p, batched, moving, n)
+    cdef list out = list(q.run(read(leaves)))
+    return out[:p.n_result], dict(zip(q.places, out[p.n_result:]))
+
+
+cdef int add_rows(object total, object index, object rows) except -1:
+    """Add rows to those of an array that an index names."""
+    cdef cnp.ndarray to = total, places = index, given = np.ascontiguousarray(rows, np.float64)
+    cdef double *y = <double *>cnp.PyArray_DATA(to)
+    cdef const double *x = <const double *>cnp.PyArray_DATA(given)
+    cdef const cnp.npy_intp *place = <const cnp.npy_intp *>cnp.PyArray_DATA(places)
+    cdef int64_t n = cnp.PyArray_SIZE(places), size = cnp.PyArray_SIZE(given) // n if n else 0, k, j
+    with nogil:
+        for k in range(n):
+            for j in range(size):
+                y[place[k] * size + j] += x[k * size + j]
+    return 0
+
+
+class Sums:
+    """The sum over lanes of each result, and its derivatives by leaf: of what all lanes share and of what is gathered their
+    sum, else of each lane its own. Summed up in float64."""
+
+    def __init__(self, Program p, batched, moving, leaves, n):
+        self.batched, self.moving, self.leaves = batched, moving, leaves
+        self.values = [np.zeros(dims) for _, dims in p.results()[:p.n_result]]
+        self.slopes = {k: np.zeros(self.shape_of(k, n)) for k in moving}
+
+    def shape_of(self, k, n):
+        x = self.leaves[k]
+        return x.array.shape if isinstance(x, Gathered) else (n, *x.shape[1:]) if self.batched[k] else np.shape(x)
+
+    def add(self, values, slopes, leaves, lanes):
+        """Add what came of some lanes. `leaves` are what was run, `lanes` say which they were, as a slice or by numbers."""
+        for total, x in zip(self.values, values):
+            total += x
+        for k, x in slopes.items():
+            leaf = leaves[k]
+            if not self.batched[k]:
+                self.slopes[k] += x
+            elif not isinstance(leaf, Gathered):
+                self.slopes[k][lanes] = x
+            else:
+                add_rows(self.slopes[k], leaf.index, x)
+
+
+def sum_lanes(Program p, tuple batched, tuple moving, list leaves, int64_t n, int64_t threads, here, who):
+    """The `Sums` of any number of lanes, and which of them take another path and are not in it, or None."""
+    cdef list bounds, parts = []
+    cdef int64_t at, end
+    sums, lanes = Sums(p, batched, moving, leaves, n), None
+    other = see_lanes(p, batched, leaves, n, threads, here, who)
+    if other is not None:
+        lanes = np.flatnonzero(~other)
+        leaves, n = part_of(leaves, batched, lanes), len(lanes)
+    bounds = stretches(p, ("sums", batched, moving), n, max(longest(p) // 2, SHORTEST) if moving else longest(p)) if n else [0]
+    jobs = part_jobs(p, batched, moving, leaves, bounds, parts)
+    for k, (values, slopes) in enumerate(each_of(sum_part, jobs, threads, here, who)):
+        at, end = bounds[k], bounds[k + 1]
+        sums.add(values, slopes, parts[k], slice(at, end) if lanes is None else lanes[at:end])
+        parts[k] = None
+    return sums, other
+
+
+def part_jobs(p, batched, moving, leaves, bounds, parts):
+    for at, end in zip(bounds, bounds[1:]):
+        part = part_of(leaves, batched, slice(at, end))
+        parts.append(part)
+        yield p, batched, moving, part, end - at
