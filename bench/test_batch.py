@@ -52,27 +52,63 @@ def both_errors(camera, point, weight, feature):
     return np.stack([value for value, _ in found]), np.stack(rows)
 
 
-@pytest.mark.usefixtures("need_compiler")
-def test_bundle_adjustment_against_c(race):
+def bundle(in_columns):
+    """Observations; C by hand, with or without the columns of a sparse matrix; errors and derivatives that come out of it."""
     n, n_camera, n_point = 31843, 49, 7776
     rng = np.random.default_rng(0)
     cameras, points = rng.normal(size=(n_camera, 11)), rng.normal(size=(n_point, 3))
     weights, features = rng.normal(size=n), rng.normal(size=(n, 2))
     seen = np.stack((np.sort(rng.integers(0, n_camera, n)), rng.integers(0, n_point, n)), axis=1)
     inputs = [np.empty((n, 2, 15)), cameras, points, weights, features, seen.view(np.float64)]
-    by_hand = native.Native("bundle", inputs, sizes=[n], history=2 * n)
+    sizes = [n, n_camera, n_point] if in_columns else [n, 0, 0]
+    by_hand = native.Native("bundle", inputs, sizes, history=2 * n + 15 * n * in_columns)
     by_hand()
-    program = ft.trace(both_errors, cameras[0], points[0], 1.0, features[0])
-    out = np.empty((n, 2)), np.empty((n, 2, 15))
+
+    def arguments():
+        return ft.gather(cameras, seen[:, 0]), ft.gather(points, seen[:, 1]), weights, features
+
+    return arguments, by_hand, by_hand.history[: 2 * n].reshape(n, 2), by_hand.gradient
+
+
+@pytest.mark.usefixtures("need_compiler")
+def test_bundle_adjustment_against_c(race):
+    arguments, by_hand, errors, slopes = bundle(False)
+    program, out = ft.trace(both_errors, *(x[0] for x in arguments())), (np.empty_like(errors), np.empty_like(slopes))
 
     def ours():
-        camera, point = ft.gather(cameras, seen[:, 0]), ft.gather(points, seen[:, 1])
-        return program.batch(camera, point, weights, features, out=out)
+        return program.batch(*arguments(), out=out)
 
-    race(
-        "bundle adjustment, 31843 observations, batch vs C",
-        ours=ours,
-        yardstick=by_hand,
-        expected=(by_hand.history.reshape(n, 2), by_hand.gradient),
-        target=1.0,
-    )
+    name = "bundle adjustment, 31843 observations, batch"
+    race(f"{name} vs C", ours=ours, yardstick=by_hand, expected=(errors, slopes), target=1.0)
+
+
+@pytest.mark.usefixtures("need_compiler")
+def test_bundle_adjustment_in_two_threads(race):
+    arguments, _, errors, slopes = bundle(False)
+    program, out = ft.trace(both_errors, *(x[0] for x in arguments())), (np.empty_like(errors), np.empty_like(slopes))
+
+    def ours(threads=1):
+        return program.batch(*arguments(), out=out, threads=threads)
+
+    name = "bundle adjustment, 31843 observations, batch"
+    race(f"{name}, two threads vs one", ours=lambda: ours(2), yardstick=ours, expected=(errors, slopes), target=1 / 1.8)
+
+
+@pytest.mark.usefixtures("need_compiler")
+def test_sparse_jacobian_against_c(race):
+    """Errors, and the matrix as SciPy has it, new at each call; C writes errors, data and columns into memory that it has."""
+    arguments, by_hand, errors, slopes = bundle(True)
+
+    def residual(camera, point, weight, feature):
+        return np.stack(objectives.ba_residual_scalar(camera, point, weight, feature, np.sqrt, np.sin, np.cos))
+
+    program = ft.trace(residual, *(x[0] for x in arguments()))
+    _, matrix = program.batch_jacobian(*arguments(), argnum=(0, 1, 2))
+    np.testing.assert_array_equal(matrix.indices, by_hand.history[errors.size :].view(np.int32))
+
+    def ours():
+        found, matrix = program.batch_jacobian(*arguments(), argnum=(0, 1, 2))
+        return found, matrix.data.reshape(slopes.shape)
+
+    name = "bundle adjustment, 31843 observations, batch_jacobian"
+    race(f"{name} vs C", ours=ours, yardstick=by_hand, expected=(errors, slopes), target=1.0)

@@ -113,6 +113,31 @@ def black_scholes_by_hand(spot, strike, rate, volatility, maturity):
     return spot * n1 - strike * discount * n2, (n1, -discount * n2, rho, vega, decay)
 
 
+def call_on_a_path(spot, rate, volatility, normals):
+    """Discounted payoff of a call struck at 100 in a year, on one path by Euler's method."""
+    dt, price = 1.0 / len(normals), spot
+    for k in range(len(normals)):
+        price = price + price * (rate * dt + volatility * dt**0.5 * normals[k])
+    return np.exp(-rate) * np.maximum(price - 100.0, 0.0)
+
+
+def call_on_paths_by_hand(spot, rate, volatility, normals):
+    """The mean over the rows of `normals`, and its derivatives with respect to the other arguments."""
+    dt, n = 1.0 / normals.shape[1], len(normals)
+    price, slopes = np.full(n, spot), [np.ones(n), np.zeros(n), np.zeros(n)]
+    for z in normals.T:
+        growth = 1.0 + rate * dt + volatility * dt**0.5 * z
+        slopes = [s * growth for s in slopes]
+        slopes[1] += price * dt
+        slopes[2] += price * dt**0.5 * z
+        price = price * growth
+    discount, paid = np.exp(-rate), price > 100.0
+    payoff = discount * np.maximum(price - 100.0, 0.0)
+    slopes = [(discount * paid * s).mean() for s in slopes]
+    slopes[1] -= payoff.mean()
+    return payoff.mean(), tuple(slopes)
+
+
 # ---- elementwise chains
 
 
@@ -257,6 +282,30 @@ def logistic_inputs(n=10_000, d=100, seed=0):
     data, weights = rng.normal(size=(n, d)), rng.normal(size=d)
     labels = (data @ weights + rng.normal(size=n) > 0.0).astype(float)
     return 0.1 * rng.normal(size=d), data, labels
+
+
+def squared_error(w1, b1, w2, b2, w3, point, height):
+    """Of a network of two hidden layers at one point of the plane."""
+    return (w3 @ np.tanh(w2 @ np.tanh(w1 @ point + b1) + b2) - height) ** 2
+
+
+def squared_errors_by_hand(w1, b1, w2, b2, w3, points, heights):
+    """The sum over all points, and its derivatives with respect to the parameters."""
+    h1 = np.tanh(points @ w1.T + b1)
+    h2 = np.tanh(h1 @ w2.T + b2)
+    rest = h2 @ w3 - heights
+    ct2 = 2.0 * rest[:, None] * w3 * (1.0 - h2 * h2)
+    ct1 = ct2 @ w2 * (1.0 - h1 * h1)
+    return rest @ rest, (ct1.T @ points, ct1.sum(0), ct2.T @ h1, ct2.sum(0), 2.0 * rest @ h2)
+
+
+def surface(n, hidden=64, seed=0):
+    """Parameters of a network, and n points of a surface that it is to learn."""
+    rng = np.random.default_rng(seed)
+    parameters = [rng.normal(size=(hidden, 2)), rng.normal(size=hidden), rng.normal(size=(hidden, hidden)) / hidden**0.5,
+                  rng.normal(size=hidden), rng.normal(size=hidden) / hidden**0.5]
+    points = rng.normal(size=(n, 2))
+    return parameters, points, np.sin(points[:, 0]) * points[:, 1]
 
 
 def mlp_inputs(sizes=(784, 256, 128, 10), batch=128, seed=0):

@@ -4,6 +4,7 @@
 
 #include "kernels/map.h"
 #include "kernels/reduce.h"
+#include "kernels/turn.h"
 #include "kernels/index.h"
 #include "kernels/check.h"
 #include "kernels/linalg.h"
@@ -244,6 +245,24 @@ static void run_assemble(const ft_tape *t, const ft_run *r, const ft_instr *in, 
         write_view(t, s->view, f32, in->y, s->at[1], s->kind);
 }
 
+/* Rows, given in order by the steps [lo, hi), that become columns of the result. */
+#define RUN_WEAVE(T, suffix) \
+    static void run_weave_##suffix(const ft_run *r, const ft_instr *in) { \
+        const ft_step *s = r->step + in->lo; \
+        const T *row[FT_MOST_COLUMNS + FT_TILE]; \
+        T number[FT_MOST_COLUMNS][FT_TILE]; \
+        int64_t move[FT_MOST_COLUMNS + FT_TILE], m = in->hi - in->lo; \
+        for (int64_t j = 0; j < m; j++) { \
+            row[j] = s[j].kind ? number[j] : (const T *)s[j].at[1]; \
+            move[j] = !s[j].kind; \
+            if (s[j].kind) for (int k = 0; k < FT_TILE; k++) number[j][k] = (T)*(const double *)s[j].at[1]; \
+        } \
+        for (int k = 0; k < FT_TILE; k++) row[m + k] = row[0], move[m + k] = move[0]; \
+        weave_rows_##suffix(in->y, row, move, m, in->n); \
+    }
+RUN_WEAVE(double, d)
+RUN_WEAVE(float, s)
+
 static void run_pack(const ft_tape *t, const ft_instr *in, int f32) {
     const int32_t *nodes = t->args + t->entry[in->node].aux;
     for (int32_t i = 0, n = *nodes++; i < n; i++) {
@@ -371,6 +390,11 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
             break;
         case OP_assemble:
             run_assemble(t, r, in, f32);
+            work -= n;
+            break;
+        case FT_I_WEAVE:
+            if (f32) run_weave_s(r, in);
+            else run_weave_d(r, in);
             work -= n;
             break;
         case OP_loop: {

@@ -30,6 +30,7 @@ enum { FT_L_LOAD = FT_N_MAP, FT_L_STORE, FT_L_CAST };   /* of a loop body, besid
 enum { FT_BLOCK = 256 };        /* elements of a block: 2 KiB of float64, so that a run of a dozen rows stays in L1 */
 enum { FT_WHOLE = 2 * FT_BLOCK };   /* a run of no more elements is one block: half the dispatches */
 enum { FT_LONG = 1 << 14 };     /* a block of a run that needs no scratch rows */
+enum { FT_MOST_COLUMNS = 256 };  /* that one instruction weaves */
 enum { FT_MAX_DIMS = 34 };      /* NumPy allows 32, a stacked seed adds one */
 /* Kernels that are no op: a scalar spread, a change of dtype, sin into y and cos into b. */
 enum { FT_K_SPLAT = FT_N_OPS, FT_K_CAST, FT_K_SINCOS };
@@ -57,16 +58,16 @@ enum { FT_STREAMS = 256 };       /* of a step of machine code, at most */
 typedef struct {                /* one instruction */
     int32_t op;                 /* FT_I_... or a structural opcode */
     int32_t node;
-    int64_t lo, hi;             /* scalars: entries; run, assemble: steps */
+    int64_t lo, hi;             /* scalars: entries; run, assemble, weave: steps */
     void *y;
     const void *a, *b;
     int32_t view_a, view_b;     /* -1 where the operand is contiguous */
     int32_t shape_a, shape_b;
-    int64_t n;                  /* run: elements; loop: iterations */
+    int64_t n;                  /* run: elements; loop: iterations; weave: columns */
     int64_t block;              /* run: elements of a block */
 } ft_instr;
 
-enum { FT_I_SCALARS = FT_N_OPS, FT_I_RUN, FT_I_COPY, FT_I_ZERO };
+enum { FT_I_SCALARS = FT_N_OPS, FT_I_RUN, FT_I_COPY, FT_I_ZERO, FT_I_WEAVE };
 
 typedef void (*ft_gufunc_loop)(char **, ptrdiff_t const *, ptrdiff_t const *, void *);
 

@@ -3,6 +3,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fasttape._core.blocks import columns_of_blocks
+
 
 class CSR(NamedTuple):
     """A matrix in compressed sparse rows, where SciPy is not installed: `data[k]` stands in column `indices[k]`, and row r
@@ -28,12 +30,7 @@ def of_blocks(blocks, parts):
     lanes, rows, columns = blocks.shape
     total = sum(whole for _, whole, _ in parts)
     kind = np.int32 if max(total, blocks.size) < 2**31 else np.int64
-    where, at, offset = np.empty((lanes, 1, columns), kind), 0, 0
-    for size, whole, first in parts:
-        place = np.arange(offset, offset + size, dtype=kind)
-        where[:, 0, at:at + size] = place if first is None else first.astype(kind)[:, None] + place
-        at, offset = at + size, offset + whole
-    indices = np.repeat(where, rows, axis=1).reshape(-1)
+    indices = columns_of_blocks(lanes, rows, columns, parts, kind)
     indptr = np.arange(0, blocks.size + 1, columns, dtype=kind) if columns else np.zeros(lanes * rows + 1, kind)
     matrix = CSR(blocks.reshape(-1), indices, indptr, (lanes * rows, total))
     try:

@@ -15,9 +15,9 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
 vm
-callee executors feed loop tape
+blocks callee executors feed loop tape
 buffers needs record
-capture copies distinct elements entries index loops rows sweep
+capture columns copies distinct elements entries index loops rows sweep
 frozen fuse interleave packed repeat
 runs roll
 plan pull push
@@ -54,7 +54,7 @@ KNOWN = {
     "plots": {"inspect"},
     "program": {"inspect", "saving", "schedules", "sparse", "transforms", "_core"},
     "batches": {"program", "_core"},
-    "sparse": set(),
+    "sparse": {"_core"},
     "saving": {"schedules", "_core"},
     "loops": {"schedules", "_core"},
     "schedules": set(),

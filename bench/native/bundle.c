@@ -12,11 +12,13 @@ enum { CAMERA = 11, INPUTS = 15 };
 
 /* inputs: one of the gradient's shape, cameras, points, weights, features, and for each observation its camera and
    point as int64.
-   gradient: (observations, 2, 15); history: the errors. Returns the first error. */
+   gradient: (observations, 2, 15); history: the errors, and behind them, where sizes[1] says that there are cameras to
+   count, the column of each derivative as int32: cameras, points and weights in order. Returns the first error. */
 double value_and_grad(const int64_t *sizes, const double *const *inputs, double *restrict gradient,
                       double *restrict errors)
 {
-    int64_t n = sizes[0];
+    int64_t n = sizes[0], n_camera = sizes[1], n_point = sizes[2];
+    int32_t *restrict columns = (int32_t *)(errors + 2 * n);
     const double *cameras = inputs[1], *points = inputs[2], *weights = inputs[3], *features = inputs[4];
     const int64_t *seen = (const int64_t *)inputs[5];
     for (int64_t i = 0; i < n; i++) {
@@ -68,6 +70,12 @@ double value_and_grad(const int64_t *sizes, const double *const *inputs, double 
             g[9] = g_distortion * rs;
             g[10] = g_distortion * rs * rs;
             g[14] = image;
+            if (n_camera) {
+                int32_t *restrict column = columns + INPUTS * (2 * i + r);
+                for (int k = 0; k < CAMERA; k++) column[k] = (int32_t)(CAMERA * seen[2 * i] + k);
+                for (int k = 0; k < 3; k++) column[11 + k] = (int32_t)(CAMERA * n_camera + 3 * seen[2 * i + 1] + k);
+                column[14] = (int32_t)(CAMERA * n_camera + 3 * n_point + i);
+            }
         }
     }
     return errors[0];

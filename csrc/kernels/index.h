@@ -28,24 +28,26 @@
     } } while (0)
 
 #define REGION_KERNELS(T, suffix) \
-    /* read, where the first axis goes along memory and the others are one line across it: eight such lines, which share \
-     * what the cache brings, at a time. 0 where it is otherwise. */ \
-    static int turn_##suffix(T *restrict y, const T *a, int ndim, const int64_t *dims, const int64_t *strides, int64_t start, int64_t n) { \
+    /* read, where the axes are one line along memory and one across it; 0 where it is otherwise */ \
+    static int turn_##suffix(T *y, const T *a, int ndim, const int64_t *dims, const int64_t *strides, int64_t start, int64_t n) { \
         int64_t m = dims[ndim - 1], s = strides[ndim - 1], i, j; \
         int k = ndim - 2; \
+        if (s == 1 || n <= 0) return 0; \
         for (; k > 0 && strides[k] == m * s; k--) m *= dims[k]; \
-        if (k != 0 || strides[0] != 1 || s == 1 || m < 2) return 0; \
-        for (i = start / m, j = start % m; j && n; n--) { \
-            *y++ = a[i + j * s]; \
-            if (++j == m) i++, j = 0; \
-        } \
-        for (; n >= 8 * m; i += 8, y += 8 * m, n -= 8 * m) \
-            for (j = 0; j < m; j++) { \
-                const T *from = a + i + j * s; \
-                for (int t = 0; t < 8; t++) y[t * m + j] = from[t]; \
+        if (k == 0 && strides[0] == 1 && m > 1) { \
+            for (i = start / m, j = start % m; j && n; n--) { \
+                *y++ = a[i + j * s]; \
+                if (++j == m) i++, j = 0; \
             } \
-        for (; n > 0; i++, y += m, n -= m) \
-            for (j = 0; j < m && j < n; j++) y[j] = a[i + j * s]; \
+            weave_##suffix(y, a + i, s, m, n / m); \
+            i += n / m; \
+            y += n / m * m; \
+            for (j = 0; j < n % m; j++) y[j] = a[i + j * s]; \
+            return 1; \
+        } \
+        for (k = ndim - 2, m = 1; k >= 0 && strides[k] == m; k--) m *= dims[k]; \
+        if (k >= 0 || start || n != m * dims[ndim - 1]) return 0; \
+        unweave_##suffix(y, a, s, m, dims[ndim - 1]); \
         return 1; \
     } \
     /* contiguous y = region of a, from element `start` of the region */ \

@@ -15,6 +15,7 @@ from libc.stdlib cimport free
 cimport numpy as cnp
 
 from fasttape._core.calls cimport emit_call, input_like
+from fasttape._core.columns cimport put_columns, weave
 from fasttape._core.frozen cimport splice, splice_entry
 from fasttape._core.keep cimport keep
 from fasttape._core.optimise cimport optimise
@@ -38,6 +39,7 @@ cdef class Lanes:
     cdef int32_t *to                # by entry of the record: its node
     cdef int32_t *shapes            # by shape of the record: that of the tape, or -1
     cdef list way                   # by entry of the record: how its lanes lie
+    cdef list well_read             # by argument: whether it is turned around before it is read
     cdef dict seen, programs        # views of what lies otherwise; places of the tape's programs
 
     def __cinit__(self, Tape old, Tape tape, int64_t lanes):
@@ -103,7 +105,22 @@ cdef class Lanes:
                 axes[k] = k + 1
             axes[ndim - 1] = 0
             self.seen[i] = permute(self.tape, node, axes) if ndim > 1 else node
+            if i < <int64_t>len(self.well_read) and self.well_read[i]:
+                self.seen[i] = owner(self.tape, self.seen[i])
         return self.seen[i]
+
+    cdef int count_reads(self, list inputs) except -1:
+        """Find arguments that are worth turning around as a whole: small ones, of which half is read element by element."""
+        cdef int64_t i
+        cdef ft_entry *e
+        cdef list reads = [0] * len(inputs)
+        for i in range(self.old.t.n):
+            e = self.old.t.entry + i
+            if (e.op == OP_get or e.op == OP_view) and e.a < <int64_t>len(inputs):
+                reads[e.a] += size_of(self.old, <int32_t>i)
+        self.well_read = [1 < size_of(self.old, <int32_t>i) <= FT_MOST_COLUMNS and 2 * n >= size_of(self.old, <int32_t>i)
+                          for i, n in enumerate(reads)]
+        return 0
 
     cdef int32_t first(self, int32_t node) except -1:
         """What has its lanes last, with its lanes first, in memory too."""
@@ -117,9 +134,12 @@ cdef class Lanes:
         return owner(self.tape, permute(self.tape, node, axes))
 
     cdef int32_t with_lanes_first(self, int32_t i) except -1:
-        if self.way[i] == FIRST:
+        cdef int op = self.old.t.entry[i].op
+        if self.way[i] != LAST:
             return self.to[i]
-        return self.first(self.last(i)) if self.way[i] else self.to[i]
+        if (op == OP_pack or op == OP_assemble) and 2 <= size_of(self.old, i) <= FT_MOST_COLUMNS:
+            return self.woven(i)
+        return self.first(self.last(i))
 
     cdef int32_t operand(self, int32_t i) except -1:
         """What an elementwise op reads: an array that is the same in all lanes has a last axis of extent 1."""
@@ -151,6 +171,7 @@ cdef class Lanes:
         cdef ft_entry e = self.old.t.entry[i]
         cdef Reads o = reads_of(self.old, &e)
         cdef int k, j
+        cdef int32_t node
         cdef bint alike = True
         for k in range(o.n):
             if o.at[k * o.step] >= 0 and self.way[o.at[k * o.step]] != ALIKE:
@@ -161,11 +182,11 @@ cdef class Lanes:
             self.call(i)
         elif e.op < FT_N_MAP or e.op == OP_cast:
             self.elementwise(i, &e)
-        elif e.op == OP_view:
-            self.set(i, look(self.tape, self.to[e.a], self.view(e.aux, self.way[e.a])), LAST)
-        elif e.op == OP_get:
-            j = self.way[e.a]
-            self.set(i, look(self.tape, self.to[e.a], self.element(shape_of(self.old, e.a), e.aux, j)), LAST)
+        elif e.op == OP_view or e.op == OP_get:
+            j = LAST if e.a < <int64_t>len(self.well_read) and self.well_read[e.a] else self.way[e.a]
+            node = self.last(e.a) if j == LAST else self.to[e.a]
+            k = self.view(e.aux, j) if e.op == OP_view else self.element(shape_of(self.old, e.a), e.aux, j)
+            self.set(i, look(self.tape, node, k), LAST)
         elif e.op == OP_sum or e.op == OP_max or e.op == OP_min:
             self.reduction(i, &e)
         elif e.op == OP_matmul:
@@ -310,6 +331,19 @@ cdef class Lanes:
             self.tape.t.args[at + 2 + 2 * k] = place
         return self.set(i, emit(self.tape, OP_assemble, e.dtype, flags & FT_ACTIVE, base, 0, 0, <int32_t>at), LAST)
 
+    cdef int32_t woven(self, int32_t i) except -1:
+        """An assembly or pack with its lanes first."""
+        cdef int32_t node, view, x
+        cdef int64_t offset
+        cdef list columns = [-1] * size_of(self.old, i)
+        if i not in self.seen:
+            for node, view, offset in self.pieces(i, 0):
+                x = -1 if node < 0 else self.to[node] if self.way[node] == ALIKE else self.last(node)
+                put_columns(self.tape, columns, x, self.old, view, offset, self.lanes)
+            dims = shape_tuple(self.old, shape_of(self.old, i))
+            self.seen[i] = weave(self.tape, columns, shape_from(self.tape, (self.lanes, *dims)), self.old.t.entry[i].dtype, self.lanes)
+        return self.seen[i]
+
     cdef int structure(self, int32_t i, ft_entry *e) except -1:
         """What puts something into an array, or takes rows out of it."""
         cdef int32_t shape = self.shape(e.shape), a, b = -1, view = e.aux
@@ -387,6 +421,7 @@ cdef list over_lanes(Tape old, Tape tape, list inputs, list batched, const int32
     if lanes == 1:
         return over_one_lane(old, tape, list(inputs), batched, outputs, n)
     made = Lanes(old, tape, lanes)
+    made.count_reads(inputs)
     for i in range(<int64_t>len(inputs)):
         check_axes(ndim_of(old, <int32_t>i))
         made.to[i] = owner(tape, inputs[i]) if batched[i] else inputs[i]

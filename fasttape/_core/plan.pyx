@@ -152,6 +152,22 @@ cdef int plan_instruction(Tape tape, Plan *plan, int32_t i) except -1 nogil:
     return 0
 
 
+cdef bint is_woven(Tape tape, ft_entry *e) noexcept nogil:
+    """Whether the pieces are the columns of the result, in order: element k of each row, and nothing left out."""
+    cdef int64_t n = tape.t.args[e.aux], k
+    cdef int64_t *dims
+    cdef ft_view *w
+    if n < 2 or n > FT_MOST_COLUMNS or tape.t.shape[e.shape].size == 0 or tape.t.shape[e.shape].size % n:
+        return False
+    for k in range(n):
+        w = tape.t.view + tape.t.args[e.aux + 2 + 2 * k]
+        dims = tape.t.dims + tape.t.shape[w.shape].at
+        if tape.t.args[e.aux + 1 + 2 * k] < 0 or tape.t.shape[w.shape].ndim != 1 or w.offset != k or tape.t.dims[w.at] != n \
+                or dims[0] * n != tape.t.shape[e.shape].size:
+            return False
+    return True
+
+
 cdef int plan_assemble(Tape tape, Plan *plan, int32_t i) except -1 nogil:
     cdef ft_entry e = tape.t.entry[i]
     cdef int32_t n = tape.t.args[e.aux], k, node, view
@@ -182,9 +198,10 @@ cdef int plan_assemble(Tape tape, Plan *plan, int32_t i) except -1 nogil:
         s.step[1] = copied
         s.kind = tape.t.entry[node].shape == 0
         s.view = tape.t.args[e.aux + 2 + 2 * k]
-    ins = new_instr(tape, OP_assemble, i)
+    ins = new_instr(tape, FT_I_WEAVE if is_woven(tape, &e) else OP_assemble, i)
     ins.lo = first
     ins.hi = tape.n_step
+    ins.n = tape.t.shape[e.shape].size // max(n, 1)
     ins.y = tape.t.val[i].p
     for j in range(first, tape.n_step):
         if tape.step[j].step[1]:

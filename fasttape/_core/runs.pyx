@@ -11,6 +11,7 @@ from fasttape._core.rows cimport *
 
 cdef enum:
     CASCADE_BYTES = 528             # of one ft_cascade, kernels/reduce.h
+    AT_ONCE = 1 << 20               # elements that are copied between two looks for signals
 
 
 # ---- members and their steps
@@ -135,6 +136,8 @@ cdef int close_run(Tape tape, Plan *plan, int32_t end) except -1 nogil:
     ins.block = FT_WHOLE if plan.run.size <= FT_WHOLE else FT_BLOCK
     if plan.run.n_row == 0 and tape.step[first].kind == FT_STEP_CODE and first + 1 + tape.step[first].view == tape.n_step:
         ins.block = FT_LONG
+    if plan.run.n_row == 0 and tape.step[first].kind == FT_STEP_LOAD and first + 1 == tape.n_step and ins.n <= AT_ONCE:
+        ins.block = max(ins.n, FT_WHOLE)    # a copy in another order, which goes best where it sees all of it
     plan.row_bytes = max(plan.row_bytes, plan.run.n_row * plan.run.row_bytes)
     plan.work += plan.run.size * (tape.n_step - first)
     plan.run.shape = -1

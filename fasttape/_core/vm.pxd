@@ -46,7 +46,7 @@ cdef extern from "vm.h" nogil:
         FT_N_MAP, FT_N_OPS, FT_BLOCK, FT_WHOLE, FT_LONG, FT_MAX_DIMS
         FT_K_SPLAT, FT_K_CAST, FT_K_SINCOS
         FT_STEP_MAP, FT_STEP_LOAD, FT_STEP_SUM, FT_STEP_CODE, FT_STEP_STREAM, FT_STREAMS
-        FT_I_SCALARS, FT_I_RUN, FT_I_COPY, FT_I_ZERO
+        FT_I_SCALARS, FT_I_RUN, FT_I_COPY, FT_I_ZERO, FT_I_WEAVE, FT_MOST_COLUMNS
         FT_W_END, FT_W_D, FT_W_A, FT_W_B, FT_W_C, FT_W_Y, FT_W_CONSTANT
     enum:
         OP_add, OP_subtract, OP_multiply, OP_divide, OP_negative, OP_positive, OP_absolute
