@@ -358,7 +358,7 @@ class Program(_program.Program):
         """
         return [_inspect.Node(*row) for row in _table.of_program(self, args, named, tangents, cotangents)]
 
-    def graph(self, *, fold="auto", most=64):
+    def graph(self, *, fold="auto", most=80):
         """The program as a graph: DOT text, or a picture where graphviz is installed.
 
         A node is an entry, with its label s_k, what it computes, its dtype and shape. Constants and views stand in their

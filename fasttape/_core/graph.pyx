@@ -28,10 +28,11 @@ cdef set REDUCE = {OP_sum, OP_max, OP_min, OP_matmul}
 
 cdef class Sheet:
     """`kind`, `op` and `run` are arrays, by node; `op` numbers the `names`, `run` is -1 where there is none. `edges` has rows
-    (producer, which of its results, reader, which of its operands). `ends` are (name, text, producer or -1, which of its
-    results): what is returned. `guards` are (text, place, producer or -1, which of its results)."""
+    (producer, which of its results, reader, which of its operands). `ends` are what is returned: (name, text, producer or -1,
+    which of its results); `guards` likewise: (text, place, producer or -1, which of its results). `kept` are the nodes of a
+    reversal's body that stand for what is known of the step."""
     cdef readonly object kind, op, run, edges
-    cdef readonly list names, ends, guards
+    cdef readonly list names, ends, guards, kept
     cdef readonly str title
 
     def __len__(self):
@@ -50,7 +51,8 @@ cdef class Sheet:
         return None
 
     def inside(self, int32_t k):
-        """(sheet, inputs, results) of what a node calls: by operand the nodes that it is there, by result the end."""
+        """(sheet, inputs, results) of what a node calls: by operand the nodes that it is there, -1 for all that are kept; by
+        result the end."""
         raise NotImplementedError
 
 
@@ -64,7 +66,7 @@ cdef class ProgramSheet(Sheet):
 
     cdef dict labels_for(self, list entries):
         cdef int32_t i
-        return {i: f"s{self.number[i]}" for i in entries}
+        return {i: f"s{self.number[i]}" for i in entries if is_labelled(self.p.tape, i)}
 
     cdef dict labels_of(self, int32_t i):
         """What is needed to write entry i down."""
@@ -176,7 +178,7 @@ cdef int place_nodes(ProgramSheet sheet, Tape plan, int32_t[::1] node_of, int32_
     for i in range(p.tape.t.n):
         sheet.number[i] = number
         number += is_labelled(p.tape, i)
-        if i < p.n_input or (plan.t.entry[i].flags & FT_NEED and is_labelled(p.tape, i)):
+        if i < p.n_input or p.tape.t.entry[i].op == OP_input or (plan.t.entry[i].flags & FT_NEED and is_labelled(p.tape, i)):
             first = group_of(p.tape, i)
             if node_of[first] < 0:
                 node_of[first] = n
@@ -310,22 +312,22 @@ cdef tuple inside_of_reversal(Reversal r, bint store):
     """Without a store the loop is run again, from the carry that it began with."""
     cdef Scan f = r.loop
     cdef int64_t k, n = len(r.ports)
-    cdef list names = [], into = [[] for k in range(r.n_input)], before = roles_of(f)
+    cdef list names = [], kept = [], into = [[] for k in range(r.n_input)], before = roles_of(f)
     for k, (kind, _, place, _) in enumerate(r.ports):
         if kind == FT_P_PLACE or kind == FT_P_SLICE:
             names.append(before[place])
             into[place].append(k)
             continue
         names.append("carry before the step" if r.data.light else "kept of the step")
-        if store:
-            into[f.n_input].append(k)
-        else:
-            for place in range(f.n_input):
-                into[place].append(k)
+        kept.append(k)
     names += sums_of(r) + numbered("cotangent of y", len(r.ys))
     for k in range(n, r.back.n_input):
         into[f.n_input + 1 + k - n].append(k)
+    if kept:
+        for place in [f.n_input] if store else range(f.n_input):
+            into[place].append(kept[0] if len(kept) == 1 else -1)
     inner = sheet_of(r.back, names, sums_of(r) + numbered("cotangent of x", len(r.xs)), r.name)
+    inner.kept = kept
     return inner, into, list(range(r.n_output))
 
 

@@ -18,7 +18,7 @@ _HELP = ("no program `dot` was found: install graphviz (apt install graphviz, br
          "or graphviz.org/download); str(graph) is DOT text, which needs nothing")
 
 
-def graph(program, fold="auto", most=64):
+def graph(program, fold="auto", most=80):
     """See `Program.graph`."""
     if fold not in ("auto", True, False) or isinstance(fold, (int, float)) and not isinstance(fold, bool):
         raise ValueError(f"{program.__name__}.graph: fold must be 'auto', True or False, got {fold!r}")

@@ -14,14 +14,14 @@ _LOOKS = {
     "carry": 'shape=box, style="rounded,filled", fillcolor="#cfe2f3", color="#3d6b96"',
     "load": 'shape=box, style="rounded,filled", fillcolor="#eaf3fb", color="#3d6b96"',
     "elementwise": 'fillcolor="#ffffff", color="#666666"',
-    "reduction": 'shape=invtrapezium, margin="0.02,0.04", fillcolor="#fbe3c0", color="#a06a1a"',
+    "reduction": 'fillcolor="#f8d9a8", color="#8a5a10", penwidth=1.5',
     "structural": 'fillcolor="#f2f2f2", color="#999999", style="filled,dashed"',
     "loop": 'peripheries=2, fillcolor="#d9ead3", color="#4d7d3a"',
     "call": 'peripheries=2, fillcolor="#d9ead3", color="#4d7d3a"',
-    "run": 'shape=box3d, fillcolor="#f6f1fa", color="#735d8c"',
-    "stretch": 'shape=box3d, fillcolor="#e7ddf0", color="#735d8c"',
+    "run": 'shape=box3d, margin="0.15,0.11", fillcolor="#f6f1fa", color="#735d8c"',
+    "stretch": 'shape=box3d, margin="0.15,0.11", fillcolor="#e7ddf0", color="#735d8c"',
     "result": 'shape=box, style="rounded,filled,bold", fillcolor="#f9e9a8", color="#7a6410"',
-    "guard": 'shape=octagon, fillcolor="#f4cccc", color="#993333"',
+    "guard": 'shape=octagon, margin="0.03,0.03", fillcolor="#f4cccc", color="#993333"',
     "store": 'shape=cylinder, fillcolor="#e0e0e0", color="#666666"',
 }
 _AROUND = {
@@ -41,7 +41,7 @@ def marked_up(text, most=_LONGEST):
     """A line of a label in graphviz's HTML, shortened if it is long."""
     text = plain(text)
     if len(text) > most:
-        text = text[:most * 2 // 3] + " \N{HORIZONTAL ELLIPSIS} " + text[len(text) - most // 3 + 3:]
+        text = text[:most * 2 // 3].rstrip() + " \N{HORIZONTAL ELLIPSIS} " + text[len(text) - most // 3 + 3:].lstrip()
     return html.escape(text)
 
 
@@ -57,16 +57,14 @@ def _small(text):
 
 def _label(node):
     head = f"<b>{marked_up(node.label)}</b>" if node.label else ""
-    equals = " = " if node.label and node.kind not in ("result", "input", "run", "stretch") else " "
     text = marked_up(node.text)
-    if node.kind == "input":
-        first = f"<b>{text}</b>&#160; {head}" if head else f"<b>{text}</b>"
-    elif node.kind == "result":
-        first = f"{text} {head}"
-    elif node.kind in ("run", "stretch", "loop", "call") and head:
-        first = f"{text}<br/>{head}" if node.kind in ("run", "stretch") else f"{head} = {text}"
+    if node.kind == "result":
+        first = f"{text} = {head}" if head else text
+    elif node.kind in ("run", "stretch"):
+        first = f"{text}<br/>{head}" if head else text
     else:
-        first = f"{head}{equals}{text}" if head else text
+        text = f"<b>{text}</b>" if node.kind == "input" else text
+        first = f"{head} = {text}" if head else text
     return "<br/>".join([first, *(_small(line) for line in node.lines)])
 
 
@@ -89,7 +87,9 @@ def _within(drawing, group, indent):
 
 def _edge(tail, head, label, count, kind):
     attributes = []
-    if label:
+    if len(label) == 1:             # a, b: where the arrow ends
+        attributes.append(f"headlabel=<{label}>, labeldistance=1.6")
+    elif label:
         attributes.append(f"label=<{marked_up(label)}>")
     elif count > 1:
         attributes += [f"label=<{count:,}>", f"penwidth={min(1.0 + len(str(count)) * 0.35, 3.0):.3g}"]

@@ -74,6 +74,7 @@ class Layer:
 
     def __init__(self, drawing, sheet, group, by_run):
         self.drawing, self.sheet, self.within, self.stored = drawing, sheet, group, None
+        self.again = None
         most = len(sheet) if drawing.fold is False else drawing.most
         order, run, starts = _fold.blocks_of(sheet, by_run, most)
         self.block = np.empty(len(sheet), np.int64)             # of each node
@@ -139,7 +140,7 @@ class Layer:
         if k not in self.inside:
             return [self.name[self.block[k]]]
         layer, into, _ = self.inside[k]
-        return [layer.name[layer.block[j]] for j in (into[operand] if operand < len(into) else ())]
+        return [layer.known() if j < 0 else layer.name[layer.block[j]] for j in (into[operand] if operand < len(into) else ())]
 
     def connect(self):
         """Draw the edges between blocks: of single nodes one for each operand, of folded ones one for all."""
@@ -148,7 +149,7 @@ class Layer:
         across = tails != heads
         single = self.size == 1
         for k, result, reader, operand in edges[across & single[heads]].tolist():
-            role = self.sheet.role(reader, operand) if self.size[self.block[k]] == 1 else ""
+            role = "" if reader in self.inside or self.size[self.block[k]] > 1 else self.sheet.role(reader, operand)
             tail = self.tail(k, result)
             for head in self.heads(reader, operand):
                 found.setdefault((tail, head, role), set()).add((k, result))
@@ -206,3 +207,11 @@ class Layer:
             for name in dict.fromkeys(self.ends or [name for name in self.name if name]):
                 self.edge(name, self.stored, "", 1)
         return self.stored
+
+    def known(self):
+        """What a reversal knows of each step: one node for what it is made from, and all that it is."""
+        if self.again is None:
+            self.again = self.drawing.node("store", "", "the loop's steps, in reverse", (), self.within)
+            for k in self.sheet.kept:
+                self.edge(self.again, self.name[self.block[k]], "", 1)
+        return self.again

@@ -6,6 +6,7 @@ values pass from what is before to what is after: between the steps of a computa
 """
 import numpy as np
 
+_LEAST = 5                          # units of a stretch, where it may be as short as that
 _INPUT, _REDUCTION, _LOOP, _CALL = 0, 3, 5, 6       # kinds of nodes that are kept apart from stretches
 
 
@@ -88,5 +89,5 @@ def blocks_of(sheet, by_run, most):
     parts = 1 + np.floor(room * (sizes - 1) / max((sizes - 1).sum(), 1)).astype(int)
     cut = set(edge.tolist())
     for first, size, into in zip(edge.tolist(), sizes.tolist(), parts.tolist(), strict=True):
-        cut.update(cuts_of(first, first + size, min(into, size), live))
+        cut.update(cuts_of(first, first + size, min(into, -(-size // _LEAST)), live))
     return order, run, starts[sorted(cut)]
