@@ -64,7 +64,7 @@ class Graph:
             drawing.inside.setdefault(node.group, []).append(node)
         for k, group in enumerate(drawing.groups):
             drawing.around.setdefault(group.parent, []).append(k)
-        self.dot = _dot.text_of(drawing, _listing.heading(program))
+        self.dot = _dot.text_of(drawing, program.__name__, _listing.heading(program))
         self.nodes, self.edges = len(drawing.nodes), len(drawing.edges)
         self._program, self._positions = program, positions
 
@@ -72,7 +72,7 @@ class Graph:
         return self.dot
 
     def __repr__(self):
-        return f"<graph of {_listing.heading(self._program)}: {self.nodes} nodes, {self.edges} edges>"
+        return f"<graph of {_dot.plain(_listing.heading(self._program))}: {self.nodes} nodes, {self.edges} edges>"
 
     def svg(self, *, timeout=60.0):
         """The graph as SVG, a text.

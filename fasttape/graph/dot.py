@@ -70,7 +70,7 @@ def _label(node):
 
 def _attributes(node):
     tooltip = " ".join(part for part in (f"{node.label} = {node.text}" if node.label else node.text, *node.lines) if part)
-    return f"label=<{_label(node)}>, tooltip={quoted(tooltip)}, {_LOOKS[node.kind]}"
+    return f"class={node.kind}, label=<{_label(node)}>, tooltip={quoted(tooltip)}, {_LOOKS[node.kind]}"
 
 
 def _within(drawing, group, indent):
@@ -92,7 +92,7 @@ def _edge(tail, head, label, count, kind):
     elif label:
         attributes.append(f"label=<{marked_up(label)}>")
     elif count > 1:
-        attributes += [f"label=<{count:,}>", f"penwidth={min(1.0 + len(str(count)) * 0.35, 3.0):.3g}"]
+        attributes += [f"headlabel=<{count:,}>, labeldistance=2", f"penwidth={min(1.0 + len(str(count)) * 0.35, 3.0):.3g}"]
     if kind == "guard":
         attributes.append('style=dashed, color="#993333"')
     if kind == "store":
@@ -100,13 +100,13 @@ def _edge(tail, head, label, count, kind):
     return f"  {tail} -> {head}{' [' + ', '.join(attributes) + ']' if attributes else ''};"
 
 
-def text_of(drawing, title):
+def text_of(drawing, name, title):
     """The whole drawing."""
     kinds = {node.name: node.kind for node in drawing.nodes}
     lines = [
-        f"digraph {quoted(title)} {{",
-        f"  graph [label=<{marked_up(title, 110)}>, labelloc=t, fontname={quoted(_FONT)}, fontsize=12, rankdir=TB, ranksep=0.35, nodesep=0.25,"
-        f' bgcolor="white", tooltip={quoted(title)}];',
+        f"digraph {quoted(name)} {{",
+        f"  graph [label=<{marked_up(title, 110)}>, labelloc=t, fontname={quoted(_FONT)}, fontsize=12, rankdir=TB, ranksep=0.35,"
+        f' nodesep=0.25, nslimit=16, bgcolor="white", tooltip={quoted(title)}];',     # nslimit: seconds, not minutes, for long edges
         f'  node [shape=box, style=filled, fontname={quoted(_FONT)}, fontsize=11, margin="0.12,0.06", height=0.3];',
         f'  edge [fontname={quoted(_FONT)}, fontsize=9, fontcolor="#555555", color="#555555", arrowsize=0.6];',
         *_within(drawing, -1, 1),

@@ -78,7 +78,7 @@ class Layer:
         most = len(sheet) if drawing.fold is False else drawing.most
         order, run, starts = _fold.blocks_of(sheet, by_run, most)
         self.block = np.empty(len(sheet), np.int64)             # of each node
-        self.members = np.split(order, starts[1:])
+        self.members = np.split(order, starts[1:]) if len(order) else []
         self.size = np.array([len(part) for part in self.members], np.int64)
         self.block[order] = np.repeat(np.arange(len(starts)), self.size)
         self.run_size = np.bincount(run[run >= 0])
