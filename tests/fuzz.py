@@ -283,12 +283,15 @@ def use(program):
     try:
         args = arguments(saved.ends_out(program)[0], np.random.default_rng(0))
         str(program)
+        program.graph()
+        program.graph(fold=False)
         program(*args[0], **args[1])
         saving.loaded(saving.as_bytes(b"".join(bytes(piece) for piece in saving.dumped(program)[0])), ft.Program)
         program.jvp()
         slope = program.vjp()
         if small(slope):
             str(slope)
+            slope.graph(fold=False)
         program.grad()(*args[0], **args[1])
     except (ArithmeticError, AttributeError, IndexError, KeyError, MemoryError, NotImplementedError, TypeError, ValueError, RuntimeError, Long):
         pass

@@ -30,9 +30,10 @@ cdef class Sheet:
     """`kind`, `op` and `run` are arrays, by node; `op` numbers the `names`, `run` is -1 where there is none. `edges` has rows
     (producer, which of its results, reader, which of its operands). `ends` are what is returned: (name, text, producer or -1,
     which of its results); `guards` likewise: (text, place, producer or -1, which of its results). `kept` are the nodes of a
-    reversal's body that stand for what is known of the step."""
+    reversal's body that stand for what is known of the step; `handed_on` are pairs (end, node): what one step of a loop hands to
+    the next, and what it is there."""
     cdef readonly object kind, op, run, edges
-    cdef readonly list names, ends, guards, kept
+    cdef readonly list names, ends, guards, kept, handed_on
     cdef readonly str title
 
     def __len__(self):
@@ -244,7 +245,7 @@ cdef ProgramSheet sheet_of(Program p, list inputs, list outputs, str title):
     for k in range(p.n_output):
         i = p.outputs[k]
         label = sheet.labels_for([root_of(tape, i)])
-        if k < p.n_result or p.arguments is None:
+        if k < len(outputs):
             sheet.ends.append((outputs[k], operand_text(tape, i, label), *source_of(tape, i, node_of)))
         else:
             file, line = p.guards[k - p.n_result][2]
@@ -295,7 +296,8 @@ cdef list sums_of(Reversal r):
 
 cdef tuple inside_of_program(Program p):
     cdef int64_t k
-    names = names_of_results(p) if p.result is not None else numbered("result", p.n_output)
+    names = names_of_results(p) + numbered("guarded value", p.n_output - p.n_result) if p.result is not None \
+        else numbered("result", p.n_output)
     inner = sheet_of(p, roles_of(p), names, p.name)
     return inner, [[k] for k in range(p.n_input)], list(range(p.n_output))
 
@@ -305,6 +307,7 @@ cdef tuple inside_of_scan(Scan f):
     names = numbered("next carry", f.n_carry) + numbered("y", f.n_y)
     inner = sheet_of(f.body, roles_of(f), names, f.name)
     inner.ends.append(("store", "left for the reversal", -1, 0))
+    inner.handed_on = [(k, f.n_constant + k) for k in range(f.n_carry)]
     return inner, [[k] for k in range(f.n_input)], list(range(f.n_output))
 
 
@@ -328,6 +331,7 @@ cdef tuple inside_of_reversal(Reversal r, bint store):
             into[place].append(kept[0] if len(kept) == 1 else -1)
     inner = sheet_of(r.back, names, sums_of(r) + numbered("cotangent of x", len(r.xs)), r.name)
     inner.kept = kept
+    inner.handed_on = [(k, n + k) for k in range(len(r.sweep.at))]
     return inner, into, list(range(r.n_output))
 
 
@@ -367,7 +371,7 @@ cdef list reads_of_op(Loop loop, int32_t k):
 cdef tuple inside_of_loop(ProgramSheet outer, int32_t i, Loop loop):
     cdef LoopSheet sheet = LoopSheet.__new__(LoopSheet)
     cdef int32_t k, j, begin = loop.code.n_constant + loop.code.n_carry
-    cdef list kind = [], op = [], edges = [], into = [], results = [None] * outer.p.tape.t.entry[i].b, ends = []
+    cdef list kind = [], op = [], edges = [], into = [], results = [None] * outer.p.tape.t.entry[i].b, ends = [], handed_on = []
     cdef dict node = {}             # value -> its node
     sheet.loop, sheet.tape, sheet.first = loop, outer.p.tape, i
     sheet.label, sheet.at, sheet.names = outer.labels_of(i), [], NAMES
@@ -396,7 +400,10 @@ cdef tuple inside_of_loop(ProgramSheet outer, int32_t i, Loop loop):
         if loop.last[k] >= 0:
             results[loop.last[k]] = len(ends)
             name = f"{name}; the last is {sheet.label[i + loop.last[k]]}" if name else f"{sheet.label[i + loop.last[k]]}, the last"
+        if loop.code.n_constant + k in node:
+            handed_on.append((len(ends), node[loop.code.n_constant + k]))
         ends.append((name, loop.code.next[k]))
+    sheet.handed_on = handed_on
     sheet.ends = [(name, value_text(loop, v), node.get(v, -1), 0) for name, v in ends]
     for k in range(loop.code.n_stream):
         if loop.stream[k] >= 0:

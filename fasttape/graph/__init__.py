@@ -22,11 +22,11 @@ def graph(program, fold="auto", most=80):
     """See `Program.graph`."""
     if fold not in ("auto", True, False) or isinstance(fold, (int, float)) and not isinstance(fold, bool):
         raise ValueError(f"{program.__name__}.graph: fold must be 'auto', True or False, got {fold!r}")
-    if isinstance(most, bool) or not isinstance(most, int):
+    if isinstance(most, bool) or not hasattr(most, "__index__"):
         raise TypeError(f"{program.__name__}.graph: most must be a whole number of nodes, got {most!r}")
     if most < 8:
         raise ValueError(f"{program.__name__}.graph: most must be at least 8 nodes, got {most}")
-    return Graph(program, fold, most)
+    return Graph(program, fold, int(most))
 
 
 def _parameters(program):

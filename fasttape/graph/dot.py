@@ -95,8 +95,8 @@ def _edge(tail, head, label, count, kind):
         attributes += [f"headlabel=<{count:,}>, labeldistance=2", f"penwidth={min(1.0 + len(str(count)) * 0.35, 3.0):.3g}"]
     if kind == "guard":
         attributes.append('style=dashed, color="#993333"')
-    if kind == "store":
-        attributes.append('style=dotted')
+    if kind == "store" or label == "by earlier steps":
+        attributes.append("style=dotted")
     return f"  {tail} -> {head}{' [' + ', '.join(attributes) + ']' if attributes else ''};"
 
 

@@ -9,6 +9,8 @@ from fasttape.graph import fold as _fold
 
 _KINDS = _core.KINDS
 _CALLS = (_KINDS.index("loop"), _KINDS.index("call"))
+_INPUTS = [_KINDS.index(kind) for kind in ("input", "carry", "load")]
+_EARLIER = "by earlier steps"
 _NAMED = 3                          # kinds of operations that a folded node names
 
 
@@ -69,6 +71,18 @@ class Drawing:
         return True
 
 
+def reached(name, *edges):
+    """Where edges lead from a node."""
+    todo, seen = [name], {name}
+    while todo:
+        tail = todo.pop()
+        for head in (head for heads in edges for head in heads.get(tail, ())):
+            if head not in seen:
+                seen.add(head)
+                todo.append(head)
+    return seen
+
+
 class Layer:
     """What is drawn of one sheet."""
 
@@ -91,6 +105,8 @@ class Layer:
             self.name[k] = self.draw(part, run, group)
         self.connect()
         self.ends = self.draw_ends(group)
+        if sheet.handed_on:
+            self.connect_steps()
 
     # ---- nodes
 
@@ -173,6 +189,23 @@ class Layer:
 
     def edge(self, tail, head, role, count):
         self.drawing.edges[tail, head, role] += count
+
+    def connect_steps(self):
+        """Draw an edge from what goes into a loop to what comes out that depends on it by way of earlier steps alone."""
+        heads, seen = {}, {}
+        for tail, head, _ in self.drawing.edges:
+            heads.setdefault(tail, []).append(head)
+        inputs = [self.name[k] for k in dict.fromkeys(self.block[np.flatnonzero(np.isin(self.sheet.kind, _INPUTS))].tolist())]
+        back = {}
+        for end, k in self.sheet.handed_on:
+            back.setdefault(self.ends[end], []).append(self.name[self.block[k]])
+        for name in inputs:
+            seen[name] = reached(name, heads)
+        for name in inputs:
+            far = reached(name, heads, back)
+            for end in dict.fromkeys(self.ends):
+                if end in far and end not in seen[name]:
+                    self.edge(name, end, _EARLIER, 1)
 
     # ---- what comes out
 

@@ -85,8 +85,9 @@ def blocks_of(sheet, by_run, most):
     edge[1:] = kept[1:] | kept[:-1] | (inputs[1:] != inputs[:-1])
     edge = np.flatnonzero(edge)
     sizes = np.diff(np.append(edge, len(starts)))
+    more = np.where(inputs[edge], 0, sizes - 1)     # inputs are folded to one node, operations to several
     room = max(most // 2 - len(edge), 0)            # half of what there may be is more readable
-    parts = 1 + np.floor(room * (sizes - 1) / max((sizes - 1).sum(), 1)).astype(int)
+    parts = 1 + np.floor(room * more / max(more.sum(), 1)).astype(int)
     cut = set(edge.tolist())
     for first, size, into in zip(edge.tolist(), sizes.tolist(), parts.tolist(), strict=True):
         cut.update(cuts_of(first, first + size, min(into, -(-size // _LEAST)), live))
