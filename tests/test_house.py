@@ -32,7 +32,7 @@ segments
 checkpoint forward program reverse
 jacobian keep listing
 calls table
-compiled lanes lots stats
+compiled lanes lots sheet stats
 body stretches
 many scan
 batch verify
