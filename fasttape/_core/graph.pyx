@@ -83,8 +83,7 @@ cdef class ProgramSheet(Sheet):
     def inside(self, int32_t k):
         x = self.callee_of(k)
         if isinstance(x, Loop):
-            label = self.labels_of(self.at[k])
-            return inside_of_loop(self.p.tape, self.at[k], x, label, called_text(self.p.tape, self.at[k], label))
+            return inside_of_loop(self.p.tape, self.at[k], x, self.labels_of(self.at[k]))
         if isinstance(x, Program):
             return inside_of_program(x)
         if isinstance(x, Scan):
@@ -182,7 +181,7 @@ cdef tuple source_of(Tape tape, int32_t node, int32_t[::1] node_of):
     return node_of[group_of(tape, o)], o - group_of(tape, o)
 
 
-cdef ProgramSheet sheet_of(Program p, list inputs, list outputs, str title):
+cdef ProgramSheet sheet_of(Program p, list inputs, list outputs):
     cdef ProgramSheet sheet = ProgramSheet.__new__(ProgramSheet)
     cdef State s = p.begin()
     cdef Tape tape = p.tape
@@ -191,7 +190,7 @@ cdef ProgramSheet sheet_of(Program p, list inputs, list outputs, str title):
     cdef int32_t[::1] op, run, node_of
     cdef int64_t n
     try:
-        sheet.p, sheet.inputs, sheet.names, sheet.title = p, inputs, NAMES, title
+        sheet.p, sheet.inputs, sheet.names = p, inputs, NAMES
         node_of = np.full(tape.t.n + 1, -1, np.int32)
         sheet.number = np.zeros(tape.t.n + 1, np.int32)
         at = np.zeros(tape.t.n + 1, np.int32)
@@ -228,7 +227,7 @@ cdef list names_of_results(Program p):
 
 def sheet(Program p, list positions):
     """The sheet of a program, whose positional arguments are called so, as far as there are names."""
-    return sheet_of(p, input_names(p, positions), names_of_results(p), p.name)
+    return sheet_of(p, input_names(p, positions), names_of_results(p))
 
 
 def entries(Program p):
@@ -265,14 +264,14 @@ cdef tuple inside_of_program(Program p):
     cdef int64_t k
     names = names_of_results(p) + numbered("guarded value", p.n_output - p.n_result) if p.result is not None \
         else numbered("result", p.n_output)
-    inner = sheet_of(p, roles_of(p), names, p.name)
+    inner = sheet_of(p, roles_of(p), names)
     return inner, [[k] for k in range(p.n_input)], list(range(p.n_output))
 
 
 cdef tuple inside_of_scan(Scan f):
     cdef int64_t k
     names = numbered("next carry", f.n_carry) + numbered("y", f.n_y)
-    inner = sheet_of(f.body, roles_of(f), names, f.name)
+    inner = sheet_of(f.body, roles_of(f), names)
     inner.ends.append(("store", "left for the reversal", -1, 0))
     inner.handed_on = [(k, f.n_constant + k) for k in range(f.n_carry)]
     return inner, [[k] for k in range(f.n_input)], list(range(f.n_output))
@@ -282,7 +281,7 @@ cdef tuple inside_of_reversal(Reversal r, bint store):
     """Without a store the loop is run again, from the carry that it began with."""
     cdef Scan f = r.loop
     cdef int64_t k, place, n = len(r.ports)
-    cdef list names = [], kept = [], into = [[] for k in range(r.n_input)], before = roles_of(f)
+    cdef list names = [], kept = [], into = [[] for _ in range(r.n_input)], before = roles_of(f)
     for k, (kind, _, place, _) in enumerate(r.ports):
         if kind == FT_P_PLACE or kind == FT_P_SLICE:
             names.append(before[place])
@@ -296,7 +295,7 @@ cdef tuple inside_of_reversal(Reversal r, bint store):
     if kept:
         for place in [f.n_input] if store else range(f.n_input):
             into[place].append(kept[0] if len(kept) == 1 else -1)
-    inner = sheet_of(r.back, names, sums_of(r) + numbered("cotangent of x", len(r.xs)), r.name)
+    inner = sheet_of(r.back, names, sums_of(r) + numbered("cotangent of x", len(r.xs)))
     inner.kept = kept
     inner.handed_on = [(k, n + k) for k in range(len(r.sweep.at))]
     return inner, into, list(range(r.n_output))

@@ -7,6 +7,5 @@ from fasttape._core.tape cimport Tape
 cdef class Sheet:
     cdef readonly object kind, op, run, edges
     cdef readonly list names, ends, guards, kept, handed_on
-    cdef readonly str title
 
-cdef tuple inside_of_loop(Tape tape, int32_t i, Loop loop, dict label, str title)
+cdef tuple inside_of_loop(Tape tape, int32_t i, Loop loop, dict label)

@@ -75,13 +75,13 @@ cdef list reads_of_op(Loop loop, int32_t k):
     return [op.a] if op.op == FT_L_CAST else [op.a, op.b, op.c][:rows[op.op].arity]
 
 
-cdef tuple inside_of_loop(Tape tape, int32_t i, Loop loop, dict label, str title):
+cdef tuple inside_of_loop(Tape tape, int32_t i, Loop loop, dict label):
     """The body of the loop whose first result is entry i, and what its operands and results are there."""
     cdef LoopSheet sheet = LoopSheet.__new__(LoopSheet)
     cdef int32_t k, j, begin = loop.code.n_constant + loop.code.n_carry
     cdef list kind = [], op = [], edges = [], into = [], results = [None] * tape.t.entry[i].b, ends = [], handed_on = []
     cdef dict node = {}             # value -> its node
-    sheet.loop, sheet.tape, sheet.first, sheet.label, sheet.title = loop, tape, i, label, title
+    sheet.loop, sheet.tape, sheet.first, sheet.label = loop, tape, i, label
     sheet.at, sheet.names, sheet.guards = [], NAMES, []
     read = {v for k in range(loop.code.n_op) for v in reads_of_op(loop, k)} | {loop.code.next[k] for k in range(loop.code.n_carry)}
     for k in range(loop.code.n_carry):

@@ -59,11 +59,6 @@ class Graph:
     def __init__(self, program, fold, most):
         positions = _parameters(program)
         drawing = _Drawing(_core.sheet(program, positions), None if fold == "auto" else fold, most)
-        drawing.inside, drawing.around = {}, {}
-        for node in drawing.nodes:
-            drawing.inside.setdefault(node.group, []).append(node)
-        for k, group in enumerate(drawing.groups):
-            drawing.around.setdefault(group.parent, []).append(k)
         self.dot = _dot.text_of(drawing, program.__name__, _listing.heading(program))
         self.nodes, self.edges = len(drawing.nodes), len(drawing.edges)
         self._program, self._positions = program, positions

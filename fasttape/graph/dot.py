@@ -29,6 +29,7 @@ _AROUND = {
     "loop": 'style="rounded,filled", fillcolor="#f4f9f2", color="#93b585", fontcolor="#4d7d3a"',
     "call": 'style="rounded,filled", fillcolor="#f4f9f2", color="#93b585", fontcolor="#4d7d3a"',
 }
+_LINES = {"guard": 'style=dashed, color="#993333"', "store": "style=dotted", "earlier": "style=dotted"}
 
 
 def plain(text):
@@ -85,24 +86,21 @@ def _within(drawing, group, indent):
         yield f"{pad}}}"
 
 
-def _edge(tail, head, label, count, kind):
+def _edge(edge, count):
     attributes = []
-    if len(label) == 1:             # a, b: where the arrow ends
-        attributes.append(f"headlabel=<{label}>, labeldistance=1.6")
-    elif label:
-        attributes.append(f"label=<{marked_up(label)}>")
+    if len(edge.label) == 1:        # a, b: where the arrow ends
+        attributes.append(f"headlabel=<{edge.label}>, labeldistance=1.6")
+    elif edge.label:
+        attributes.append(f"label=<{marked_up(edge.label)}>")
     elif count > 1:
-        attributes += [f"headlabel=<{count:,}>, labeldistance=2", f"penwidth={min(1.0 + len(str(count)) * 0.35, 3.0):.3g}"]
-    if kind == "guard":
-        attributes.append('style=dashed, color="#993333"')
-    if kind == "store" or label == "by earlier steps":
-        attributes.append("style=dotted")
-    return f"  {tail} -> {head}{' [' + ', '.join(attributes) + ']' if attributes else ''};"
+        attributes.append(f"headlabel=<{count:,}>, labeldistance=2, penwidth={min(1.0 + len(str(count)) * 0.35, 3.0):.3g}")
+    if edge.kind in _LINES:
+        attributes.append(_LINES[edge.kind])
+    return f"  {edge.tail} -> {edge.head}{' [' + ', '.join(attributes) + ']' if attributes else ''};"
 
 
 def text_of(drawing, name, title):
     """The whole drawing."""
-    kinds = {node.name: node.kind for node in drawing.nodes}
     lines = [
         f"digraph {quoted(name)} {{",
         f"  graph [label=<{marked_up(title, 110)}>, labelloc=t, fontname={quoted(_FONT)}, fontsize=12, rankdir=TB, ranksep=0.35,"
@@ -111,8 +109,7 @@ def text_of(drawing, name, title):
         f'  edge [fontname={quoted(_FONT)}, fontsize=9, fontcolor="#555555", color="#555555", arrowsize=0.6];',
         *_within(drawing, -1, 1),
     ]
-    for (tail, head, label), count in drawing.edges.items():
-        lines.append(_edge(tail, head, label, count, "store" if kinds[tail] == "store" or kinds[head] == "store" else kinds[head]))
+    lines += [_edge(edge, count) for edge, count in drawing.edges.items()]
     return "\n".join([*lines, "}", ""])
 
 

@@ -10,7 +10,6 @@ from fasttape.graph import fold as _fold
 _KINDS = _core.KINDS
 _CALLS = (_KINDS.index("loop"), _KINDS.index("call"))
 _INPUTS = [_KINDS.index(kind) for kind in ("input", "carry", "load")]
-_EARLIER = "by earlier steps"
 _NAMED = 3                          # kinds of operations that a folded node names
 
 
@@ -22,8 +21,7 @@ class Node(NamedTuple):
     label: str                      # s5, or a series of these
     text: str
     lines: tuple                    # type and the like
-    group: int                      # -1, or the cluster that it is in
-    hint: str
+    group: int                      # -1, or the group that it is in
 
 
 class Edge(NamedTuple):
@@ -32,6 +30,7 @@ class Edge(NamedTuple):
     tail: str
     head: str
     label: str
+    kind: str                       # that of the node it leads to, "store" where it is about one, or "earlier"
 
 
 class Group(NamedTuple):
@@ -43,17 +42,22 @@ class Group(NamedTuple):
 
 
 class Drawing:
-    """Nodes, edges and groups, while they are collected; `left` is how many nodes there may still be."""
+    """Nodes, edges and groups, and what is in each group; while they are collected, how many nodes there may still be."""
 
     def __init__(self, sheet, fold, most):
         self.nodes, self.edges, self.groups = [], Counter(), []
         self.fold, self.most, self.shown = fold, most, {}
         self.left = 0
         Layer(self, sheet, -1, fold is True or (fold is None and len(sheet) > most))
+        self.inside, self.around = {}, {}           # by group: the nodes and the groups in it
+        for node in self.nodes:
+            self.inside.setdefault(node.group, []).append(node)
+        for k, group in enumerate(self.groups):
+            self.around.setdefault(group.parent, []).append(k)
 
-    def node(self, kind, label, text, lines, group, hint=""):
+    def node(self, kind, label, text, lines, group):
         name = f"n{len(self.nodes)}"
-        self.nodes.append(Node(name, kind, label, text, tuple(line for line in lines if line), group, hint))
+        self.nodes.append(Node(name, kind, label, text, tuple(line for line in lines if line), group))
         return name
 
     def group(self, parent, text, kind):
@@ -188,13 +192,14 @@ class Layer:
             self.edge(self.tail(k, r), self.name[b], "", 1)
 
     def edge(self, tail, head, role, count):
-        self.drawing.edges[tail, head, role] += count
+        kinds = [self.drawing.nodes[int(name[1:])].kind for name in (tail, head)]
+        self.drawing.edges[Edge(tail, head, role, "store" if "store" in kinds else kinds[1])] += count
 
     def connect_steps(self):
         """Draw an edge from what goes into a loop to what comes out that depends on it by way of earlier steps alone."""
         heads, seen = {}, {}
-        for tail, head, _ in self.drawing.edges:
-            heads.setdefault(tail, []).append(head)
+        for edge in self.drawing.edges:
+            heads.setdefault(edge.tail, []).append(edge.head)
         inputs = [self.name[k] for k in dict.fromkeys(self.block[np.flatnonzero(np.isin(self.sheet.kind, _INPUTS))].tolist())]
         back = {}
         for end, k in self.sheet.handed_on:
@@ -205,7 +210,7 @@ class Layer:
             far = reached(name, heads, back)
             for end in dict.fromkeys(self.ends):
                 if end in far and end not in seen[name]:
-                    self.edge(name, end, _EARLIER, 1)
+                    self.drawing.edges[Edge(name, end, "by earlier steps", "earlier")] += 1
 
     # ---- what comes out
 
