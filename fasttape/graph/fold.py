@@ -86,7 +86,7 @@ def blocks_of(sheet, by_run, most):
     edge = np.flatnonzero(edge)
     sizes = np.diff(np.append(edge, len(starts)))
     more = np.where(inputs[edge], 0, sizes - 1)     # inputs are folded to one node, operations to several
-    room = max(most // 2 - len(edge), 0)            # half of what there may be is more readable
+    room = max(most // 3 - len(edge), 0)            # a third of what there may be is more readable
     parts = 1 + np.floor(room * more / max(more.sum(), 1)).astype(int)
     cut = set(edge.tolist())
     for first, size, into in zip(edge.tolist(), sizes.tolist(), parts.tolist(), strict=True):
