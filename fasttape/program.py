@@ -14,6 +14,7 @@ Python does besides computing, printing and the text of numbers included, it doe
 """
 import numpy as np
 
+from fasttape import graph as _graph
 from fasttape import inspect as _inspect
 from fasttape import saving as _saving
 from fasttape import sparse as _sparse
@@ -356,6 +357,46 @@ class Program(_program.Program):
         3 s2 + s0 18.0 6.0 1.0
         """
         return [_inspect.Node(*row) for row in _table.of_program(self, args, named, tangents, cotangents)]
+
+    def graph(self, *, fold="auto", most=80):
+        """The program as a graph: DOT text, or a picture where graphviz is installed.
+
+        A node is an entry, with its label s_k, what it computes, its dtype and shape. Constants and views stand in their
+        readers. Inputs bear the names of the function's arguments; results and guards are nodes too. An edge says which
+        operand it is where the order matters. Loops and calls of programs have their bodies drawn within them, once for one
+        step: what a step hands to the next is "next carry" there, and no edge leads back.
+
+        Parameters
+        ----------
+        fold : {'auto', True, False}
+            Whether runs, and loops and calls, are one node each. "auto" folds runs of what has more than `most` nodes, and
+            shows bodies as far as there is room. False shows all there is; a body that is called again is not drawn again.
+        most : int
+            How many nodes there may be before stretches of operations are folded to one node, which counts them. They are
+            cut where few values pass. Results and guards, of more than a quarter of these, are one node each. Of False no
+            notice is taken of it.
+
+        Returns
+        -------
+        Graph
+            ``str(graph)`` is DOT text, ``graph.svg()`` SVG, and ``graph.save(path)`` writes a .dot, .gv or .svg file. In a
+            notebook graphs show themselves, and so do programs: as a picture, or without graphviz as a table.
+
+        Examples
+        --------
+        >>> graph = trace(lambda x: x + x**2, 3.0).graph()
+        >>> graph
+        <graph of <lambda>(float) -> float64: 4 nodes, 4 edges>
+        >>> print(graph.dot.splitlines()[-2])
+          n2 -> n3;
+        """
+        return _graph.graph(self, fold, most)
+
+    def _repr_svg_(self):
+        return _graph.svg_of_program(self)
+
+    def _repr_html_(self):
+        return _graph.html_of_program(self)
 
     def stats(self):
         """What the program is made of, and what a call costs.

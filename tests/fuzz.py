@@ -271,6 +271,17 @@ def small(program):
     return elements < 1 << 22 and steps < 1 << 22
 
 
+def draw(program):
+    """Whatever was loaded can be drawn."""
+    try:
+        program.graph()
+        program.graph(fold=False)
+    except (MemoryError, Long):
+        raise
+    except Exception as error:
+        raise AssertionError("it has no graph") from error
+
+
 def use(program):
     """Everything that is done with programs. Errors of Python's are right, whatever they say: what was changed may well have
     no derivative, no memory, no end. Crashes are not."""
@@ -283,12 +294,14 @@ def use(program):
     try:
         args = arguments(saved.ends_out(program)[0], np.random.default_rng(0))
         str(program)
+        draw(program)
         program(*args[0], **args[1])
         saving.loaded(saving.as_bytes(b"".join(bytes(piece) for piece in saving.dumped(program)[0])), ft.Program)
         program.jvp()
         slope = program.vjp()
         if small(slope):
             str(slope)
+            draw(slope)
         program.grad()(*args[0], **args[1])
     except (ArithmeticError, AttributeError, IndexError, KeyError, MemoryError, NotImplementedError, TypeError, ValueError, RuntimeError, Long):
         pass

@@ -32,11 +32,11 @@ segments
 checkpoint forward program reverse
 jacobian keep listing
 calls table
-compiled lanes lots stats
+compiled lanes lots sheet stats
 body stretches
 many scan
 batch verify
-profile step_data
+graph profile step_data
 scan_sweeps
 reversal_sweeps saved scan_lanes
 scanning
@@ -45,14 +45,15 @@ FLOOR = {name: k for k, line in enumerate(FLOORS.split("\n")) for name in line.s
 
 # What a module outside _core knows of the package; "_core" is all of that folder.
 KNOWN = {
-    "__init__": {"batches", "functions", "inspect", "loops", "numpy", "plots", "program", "schedules", "sparse", "special", "testing",
-                 "tradeoff", "transforms", "tree", "_core"},
+    "__init__": {"batches", "functions", "graph", "inspect", "loops", "numpy", "plots", "program", "schedules", "sparse", "special",
+                 "testing", "tradeoff", "transforms", "tree", "_core"},
     "__main__": {"_demo"},
     "transforms": {"schedules", "tree", "_core"},
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},
-    "program": {"inspect", "saving", "schedules", "sparse", "transforms", "_core"},
+    "graph": {"_core"},
+    "program": {"graph", "inspect", "saving", "schedules", "sparse", "transforms", "_core"},
     "batches": {"program", "_core"},
     "sparse": {"_core"},
     "saving": {"schedules", "_core"},

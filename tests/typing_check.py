@@ -71,6 +71,9 @@ assert_type(ft.trace(cube, 3.0)(2.0), float)
 assert_type(ft.trace(cube, 3.0).stats(), ft.Stats)
 assert_type(ft.trace(cube, 3.0).stats().flops, int)
 assert_type(ft.trace(cube, 3.0).table(2.0)[0].operation, str)
+assert_type(ft.trace(cube, 3.0).graph(fold=True, most=30), ft.Graph)
+assert_type(ft.trace(cube, 3.0).graph().svg(timeout=5.0), str)
+ft.trace(cube, 3.0).graph(fold="all")                           # type: ignore[arg-type]
 with ft.peak_memory() as memory:
     assert_type(memory.bytes, int)
 assert_type(ft.stop_gradient(2.0), float)

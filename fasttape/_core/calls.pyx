@@ -110,6 +110,7 @@ def inlined(Program p):
         if tape.guards is not None:
             tape.guards.extend([(node, *guard) for node, guard in zip(nodes[p.n_result:], p.guards)])
         return rebuilt(p.result, [wrap(tape, node) for node in nodes[:p.n_result]])
+    f.__wrapped__ = p.function                      # whose parameters' names a graph shows
     return f
 
 

@@ -115,6 +115,16 @@ cdef str applied_text(int op, list texts):
     return f"{texts[0]} {INFIX[name]} {texts[1]}" if name in INFIX else f"{name}({', '.join(texts)})"
 
 
+cdef str called_text(Tape tape, int32_t i, dict label):
+    """The loop or the call of which entry i is a result."""
+    cdef int32_t *args = tape.t.args + tape.t.entry[i].aux
+    cdef int32_t k
+    if tape.t.entry[i].op == OP_loop:
+        return f"loop {args[0]}"
+    texts = [operand_text(tape, args[2 + k], label) for k in range(min(args[1], SHOWN))]
+    return f"{(<object>tape.programs[args[0]]).__name__}({several(texts, args[1])})"
+
+
 cdef str entry_text(Tape tape, int32_t i, dict label):
     """What entry i computes, its operands by their labels."""
     cdef ft_entry e = tape.t.entry[i]
@@ -132,11 +142,8 @@ cdef str entry_text(Tape tape, int32_t i, dict label):
         return f"assemble({several(pieces, args[0])})"
     if e.op == OP_pack:
         return f"pack({several([operand_text(tape, args[1 + k], label) for k in range(min(args[0], SHOWN))], args[0])})"
-    if e.op == OP_loop:
-        return f"result {e.a} of loop {args[0]}"
-    if e.op == OP_program:
-        texts = [operand_text(tape, args[2 + k], label) for k in range(min(args[1], SHOWN))]
-        return f"result {e.a} of {(<object>tape.programs[args[0]]).__name__}({several(texts, args[1])})"
+    if e.op == OP_loop or e.op == OP_program:
+        return f"result {e.a} of {called_text(tape, i, label)}"
     texts = [operand_text(tape, node, label) for node in operands_of(tape, i)]
     a, b = texts[0], texts[1] if len(texts) > 1 else ""
     if e.op < FT_N_MAP:

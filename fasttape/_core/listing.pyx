@@ -2,7 +2,7 @@
 bodies."""
 import numpy as np
 
-from fasttape._core.entries cimport applied_text, entry_text, operand_text, type_text
+from fasttape._core.entries cimport applied_text, entry_text, is_labelled, operand_text, type_text
 from fasttape._core.loops cimport Loop
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
@@ -55,6 +55,7 @@ def line(Program p):
 
 
 cdef int name_leaves(Form form, str where, list out) except -1:
+    """What each number and array of a tree is called: where it is, from `where` on."""
     if form.kind <= ARRAY:
         out.append(where)
     elif form.parts is not None:
@@ -65,11 +66,12 @@ cdef int name_leaves(Form form, str where, list out) except -1:
     return 0
 
 
-cdef list input_names(Program p):
+cdef list input_names(Program p, list positions):
+    """`positions` are what the first of the positional arguments are called."""
     cdef Form positional = p.arguments.parts[0], named = p.arguments.parts[1]
     cdef list out = []
     for k, part in enumerate(positional.parts):
-        name_leaves(part, f"argument {k}", out)
+        name_leaves(part, positions[k] if k < len(positions) else f"argument {k}", out)
     for name, part in zip(named.names, named.parts):
         name_leaves(part, f"argument {name}", out)
     return out
@@ -82,7 +84,7 @@ cdef dict labels(Tape tape):
     cdef dict label = {}
     cdef int64_t i
     for i in range(tape.t.n):
-        if tape.t.entry[i].op != OP_constant and tape.t.entry[i].op != OP_view:
+        if is_labelled(tape, i):
             label[i] = f"s{len(label)}"
     return label
 
@@ -115,89 +117,121 @@ cdef dict runs_of(State s):
     return out
 
 
+# ---- loops
+
+cdef str value_text(Loop loop, int32_t v):
+    """A value of a loop's body: a constant, c0, c1, ... the carries, v0, v1, ... what is computed from them."""
+    cdef int first = loop.code.n_constant, begin = loop.code.n_constant + loop.code.n_carry
+    return f"{loop.code.constant[v]:g}" if v < first else f"c{v - first}" if v < begin else f"v{v - begin}"
+
+
+cdef str stream_text(Tape tape, Loop loop, int32_t i, int32_t k, dict label):
+    """What stream k of the loop whose first result is entry i reads or writes."""
+    cdef int32_t node = loop.stream[k]
+    text = operand_text(tape, node, label) if node >= 0 else label[i + ~node]
+    step = loop.code.stride[k] // (4 if loop.code.stream_f32[k] else 8)
+    if node >= 0 and loop.code.stride[k] == 0:
+        return text
+    return f"{text}[i]" if step > 0 or node < 0 else f"{text}[i], i downwards"
+
+
+cdef str operation_of_loop(Tape tape, Loop loop, int32_t i, int32_t k, dict label):
+    """What operation k of its body does; of a store, what is stored."""
+    op = loop.code.op[k]
+    if op.op == FT_L_LOAD:
+        return stream_text(tape, loop, i, op.a, label)
+    if op.op == FT_L_STORE:
+        return value_text(loop, op.b)
+    if op.op == FT_L_CAST:
+        return f"{'float32' if op.f32 else 'float64'}({value_text(loop, op.a)})"
+    return applied_text(op.op, [value_text(loop, v) for v in (op.a, op.b, op.c)[:rows[op.op].arity]])
+
+
 cdef list loop_lines(Tape tape, int32_t i, dict label):
     """The body of the loop whose first result is entry i."""
     cdef Loop loop = tape.loops[tape.t.args[tape.t.entry[i].aux]]
-    cdef int32_t k, v, node, f32
-    cdef int first = loop.code.n_constant, begin = loop.code.n_constant + loop.code.n_carry
+    cdef int32_t k
     cdef list out = []
-
-    def value(v):
-        return f"{loop.code.constant[v]:g}" if v < first else f"c{v - first}" if v < begin else f"v{v - begin}"
-
-    def stream(k):
-        node = loop.stream[k]
-        text = operand_text(tape, node, label) if node >= 0 else label[i + ~node]
-        step = loop.code.stride[k] // (4 if loop.code.stream_f32[k] else 8)
-        if node >= 0 and loop.code.stride[k] == 0:
-            return text
-        return f"{text}[i]" if step > 0 or node < 0 else f"{text}[i], i downwards"
-
     for k in range(loop.code.n_carry):
-        text = f"c{k} = {operand_text(tape, loop.first[k], label)} at first, then {value(loop.code.next[k])}"
+        text = f"c{k} = {operand_text(tape, loop.first[k], label)} at first, then {value_text(loop, loop.code.next[k])}"
         out.append(text + (f"; {label[i + loop.last[k]]} is the last" if loop.last[k] >= 0 else ""))
     for k in range(loop.code.n_op):
-        op = loop.code.op[k]
-        f32 = op.f32
-        if op.op == FT_L_LOAD:
-            out.append(f"v{k} = {stream(op.a)}")
-        elif op.op == FT_L_STORE:
-            out.append(f"{stream(op.a)} = {value(op.b)}")
-        elif op.op == FT_L_CAST:
-            out.append(f"v{k} = {'float32' if f32 else 'float64'}({value(op.a)})")
-        else:
-            out.append(f"v{k} = {applied_text(op.op, [value(v) for v in (op.a, op.b, op.c)[:rows[op.op].arity]])}")
+        stores = loop.code.op[k].op == FT_L_STORE
+        what = stream_text(tape, loop, i, loop.code.op[k].a, label) if stores else f"v{k}"
+        out.append(f"{what} = {operation_of_loop(tape, loop, i, k, label)}")
     return [f"      {text}" for text in shortened(out, "lines")]
 
 
-cdef list entry_lines(Program p, State s, int32_t i, dict label, dict run, list names):
+cdef str times_text(Loop loop):
+    return f"{loop.count} times, {'machine code' if loop.function != NULL else 'interpreted'}"
+
+
+# ---- lines
+
+cdef str operation_text(Program p, int32_t i, dict label, list names):
+    """What entry i is."""
     cdef Tape tape = p.tape
-    cdef Loop loop
     cdef ft_entry *e = tape.t.entry + i
-    mark = f"run {run[i]} |" if i in run else ""
     if i < p.n_input:
-        text = names[i]
-    elif e.op == OP_input:
-        text = "a known array"
-    elif e.op == OP_loop:
-        loop = tape.loops[tape.t.args[e.aux]]
-        text = f"{entry_text(tape, i, label)}, {loop.count} times" + ("" if e.a else (
-            ", machine code" if loop.function != NULL else ", interpreted"))
-    else:
-        text = entry_text(tape, i, label)
-    left = f"{mark:>9} {label[i]} = {text}"
-    lines = [f"{left:<60} {type_text(tape, i)}"]
-    if e.op == OP_loop and e.a == 0:
-        lines += loop_lines(tape, i, label)
-    return lines
+        return names[i]
+    if e.op == OP_input:
+        return "a known array"
+    if e.op == OP_loop:
+        loop = <Loop>tape.loops[tape.t.args[e.aux]]
+        return f"{entry_text(tape, i, label)}, " + (f"{loop.count} times" if e.a else times_text(loop))
+    return entry_text(tape, i, label)
+
+
+def entries(Program p, list positions=None):
+    """(the run that computes it, its label, what it is, its type, the lines of a loop's body) of each entry; or a text, in
+    the place of the middle ones of many."""
+    cdef State s = p.begin()
+    cdef Tape tape = p.tape
+    cdef int32_t i
+    cdef dict label, run
+    cdef list out = []
+    try:
+        label, run, names = labels(tape), runs_of(s), input_names(p, positions or [])
+        nodes = [i for i in label if i < p.n_input or s.tape.t.entry[i].flags & FT_NEED or tape.t.entry[i].op == OP_input]
+        for x in shortened(nodes, "entries"):
+            if isinstance(x, str):
+                out.append(x)
+                continue
+            i = x
+            body = loop_lines(tape, i, label) if tape.t.entry[i].op == OP_loop and tape.t.entry[i].a == 0 else []
+            out.append((run.get(i), label[i], operation_text(p, i, label, names), type_text(tape, i), body))
+    finally:
+        p.end(s)
+    return out
+
+
+cdef str guard_text(Program p, int64_t k, dict label):
+    """What guard k must see."""
+    how, seen, _ = p.guards[k]
+    what = operand_text(p.tape, p.outputs[p.n_result + k], label)
+    what = what if how is None else f"{getattr(how, '__name__', 'a function')}({what})"
+    outcome = np.array2string(seen, threshold=6) if isinstance(seen, np.ndarray) else repr(seen)
+    return f"{what} must be {outcome}"
 
 
 def text(Program p):
     """The whole listing."""
-    cdef State s = p.begin()
-    cdef Tape tape = p.tape
     cdef int64_t k
-    cdef dict label, run
-    try:
-        label, run, names = labels(tape), runs_of(s), input_names(p)
-        nodes = [i for i in label if i < p.n_input or s.tape.t.entry[i].flags & FT_NEED
-                 or tape.t.entry[i].op == OP_input]
-        out = [heading(p)]
-        for i in shortened(nodes, "entries"):
-            if isinstance(i, str):
-                out.append(f"          {i}")
-            else:
-                out += entry_lines(p, s, i, label, run, names)
-    finally:
-        p.end(s)
-    results = [operand_text(tape, p.outputs[k], label) for k in range(p.n_result)]
+    cdef dict label = labels(p.tape)
+    out = [heading(p)]
+    for entry in entries(p):
+        if isinstance(entry, str):
+            out.append(f"          {entry}")
+            continue
+        run, name, what, type, body = entry
+        mark = "" if run is None else f"run {run} |"
+        left = f"{mark:>9} {name} = {what}"
+        out += [f"{left:<60} {type}", *body]
+    results = [operand_text(p.tape, p.outputs[k], label) for k in range(p.n_result)]
     out.append(f"  returns {', '.join(shortened(results, 'results'))}")
     for k in range(len(p.guards)):
-        how, seen, (file, number) = p.guards[k]
-        what = operand_text(tape, p.outputs[p.n_result + k], label)
-        what = what if how is None else f"{getattr(how, '__name__', 'a function')}({what})"
-        outcome = np.array2string(seen, threshold=6) if isinstance(seen, np.ndarray) else repr(seen)
-        out.append(f"  guard {what} must be {outcome}, {file}:{number}")
+        file, number = p.guards[k][2]
+        out.append(f"  guard {guard_text(p, k, label)}, {file}:{number}")
         if k == MOST_LINES - 1 and len(p.guards) > MOST_LINES:
             out.append(f"  ... {len(p.guards) - MOST_LINES} more guards")
             break
