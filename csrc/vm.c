@@ -423,5 +423,10 @@ static int run_program(const ft_tape *t, const ft_library *lib, ft_run *r) {
     return 0;
 }
 
-const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, check_upto,
+static void pick(int f32, void *y, const void *a, const int64_t *place, int64_t m, int64_t n) {
+    if (f32) pick_s(y, a, place, m, n);
+    else pick_d(y, a, place, m, n);
+}
+
+const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, pick, check_upto,
                                    run_loop, functions};

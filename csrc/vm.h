@@ -124,6 +124,8 @@ typedef struct ft_vm {
     int (*run)(const ft_tape *, const ft_library *, ft_run *);   /* 0 done, 1 call again, -1 no memory */
     ft_kernel (*kernel)(int op, int f32, int variant);           /* variant: bit k, operand k is a scalar */
     void (*copy)(const ft_tape *, int view, int dtype, const void *from, void *to);
+    /* m rows of n: element j of each row of m that lies at a place, in row j */
+    void (*pick)(int f32, void *y, const void *a, const int64_t *place, int64_t m, int64_t n);
     void (*check)(ft_watch *, int64_t upto);                     /* go on with a checksum */
     void (*loop)(const ft_loop *, int64_t from, int64_t to, char *const *stream, double *carry, double *values);
     const ft_function *function;                                 /* of each elementwise op */

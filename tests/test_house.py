@@ -18,7 +18,7 @@ vm
 blocks callee executors feed loop tape
 buffers needs record
 capture columns copies distinct elements entries index loops rows sweep
-frozen fuse interleave packed repeat
+frozen fuse interleave lane_values packed repeat
 runs roll
 plan pull push
 recompute

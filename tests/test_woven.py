@@ -65,6 +65,43 @@ def test_the_same_array_in_every_order(lanes, isa):
             np.testing.assert_allclose(a, b, rtol=1e-15)
 
 
+@pytest.mark.parametrize("make", [
+    lambda x: x,
+    lambda x: x.astype(np.float32),
+    lambda x: np.asfortranarray(x),
+    lambda x: x[:, ::-1],
+    lambda x: np.repeat(x, 2, axis=0)[::2],
+    lambda x: x.astype(">f8"),
+    lambda x: np.frombuffer(x.tobytes()).reshape(x.shape),      # read-only
+    lambda x: np.ndarray(x.shape, x.dtype, bytes(4) + x.tobytes(), 4),      # unaligned
+])
+@pytest.mark.parametrize("shape", [(7, 1), (7, 3), (7, 11), (7, 16), (7, 2, 3), (7, 300)])
+def test_rows_are_picked_whatever_they_lie_in(make, shape, isa):
+    """Of a function that looks at the elements, and of one that takes the row as a whole."""
+    array = make(np.random.default_rng(2).normal(size=shape))
+    plain = np.array(array, np.float32 if array.dtype == np.float32 else np.float64)
+    last = tuple(n - 1 for n in shape[1:])
+    for f in (lambda x: np.stack([x[tuple(k)] * 2.0 for k in np.ndindex(shape[1:])]), lambda x: x * 2.0, lambda x: x[last] * 2.0):
+        program = ft.trace(f, plain[0])
+        for n in (1, 2, 8, 13, 200):
+            at = np.random.default_rng(n).integers(0, 7, n)
+            np.testing.assert_array_equal(program.batch(ft.gather(array, at)), np.stack([program(plain[k]) for k in at]))
+
+
+def test_picked_rows_on_other_paths(isa):
+    def f(x, y):
+        return np.stack((x[0] / x[1], y)) if x[0] > x[2] else np.stack((x[1] * y, x[2]))
+
+    array, y = np.random.default_rng(3).normal(size=(50, 3)), np.linspace(0.0, 1.0, 1000)
+    at = np.random.default_rng(4).integers(0, 50, 1000)
+    program = ft.trace(f, array[at[0]], 0.0)
+    np.testing.assert_array_equal(program.batch(ft.gather(array, at), y), np.stack([f(array[k], v) for k, v in zip(at, y, strict=True)]))
+    total = program.batch(ft.gather(array, at), y, reduce="sum")
+    np.testing.assert_allclose(total, program.batch(ft.gather(array, at), y).sum(0), rtol=1e-12)
+    for n in (0, 1, 2):
+        assert program.batch(ft.gather(array, at[:n]), y[:n]).shape == (n, 2)
+
+
 def test_out_is_written_to_its_end_and_not_beyond(isa):
     for m in (2, 5, 8, 30):
         program = ft.trace(lambda x, m=m: np.stack([k * x for k in range(m)]), 1.0)

@@ -108,6 +108,26 @@ static void unweave_group_s(float *restrict y, int64_t n_row, const float *restr
         for (int j = 0; j < width; j++) y[j * n_row + i] = a[i * step + j];
 }
 
+/* y[j * n_row + i] = a[place[i] * m + j] for i < n, j < width <= FT_TILE */
+static void pick_group_d(double *restrict y, int64_t n_row, const double *restrict a, const int64_t *place, int64_t m, int width, int64_t n) {
+    int64_t i = 0;
+#if defined(__AVX2__) && defined(__GNUC__)
+    for (; i + FT_TILE <= n; i += FT_TILE) {
+        ft_tile_row v[FT_TILE];
+        for (int j = 0; j < FT_TILE; j++) v[j] = tile_read(a + place[i + j] * m, width);
+        tile_turn(v);
+        for (int j = 0; j < width; j++) tile_write(y + j * n_row + i, v[j], FT_TILE);
+    }
+#endif
+    for (; i < n; i++)
+        for (int j = 0; j < width; j++) y[j * n_row + i] = a[place[i] * m + j];
+}
+
+static void pick_group_s(float *restrict y, int64_t n_row, const float *restrict a, const int64_t *place, int64_t m, int width, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        for (int j = 0; j < width; j++) y[j * n_row + i] = a[place[i] * m + j];
+}
+
 #define TURN_KERNELS(T, suffix) \
     /* n rows of m elements from m rows: y[i * m + j] = row[j][i * move[j]]. There are FT_TILE more of row and move. */ \
     static void weave_rows_##suffix(T *y, const T *const *row, const int64_t *move, int64_t m, int64_t n) { \
@@ -136,6 +156,13 @@ static void unweave_group_s(float *restrict y, int64_t n_row, const float *restr
             for (int64_t j = 0; j < m; j += FT_TILE) \
                 unweave_group_##suffix(y + j * n + i, n, a + i * s + j, s, m - j < FT_TILE ? (int)(m - j) : FT_TILE, \
                                        n - i < FT_TURN_BLOCK ? n - i : FT_TURN_BLOCK); \
+    } \
+    /* m rows of n elements from the rows of a at n places, in any order: y[j * n + i] = a[place[i] * m + j] */ \
+    static void pick_##suffix(T *y, const T *a, const int64_t *place, int64_t m, int64_t n) { \
+        for (int64_t i = 0; i < n; i += FT_TURN_BLOCK) \
+            for (int64_t j = 0; j < m; j += FT_TILE) \
+                pick_group_##suffix(y + j * n + i, n, a + j, place + i, m, m - j < FT_TILE ? (int)(m - j) : FT_TILE, \
+                                    n - i < FT_TURN_BLOCK ? n - i : FT_TURN_BLOCK); \
     }
 TURN_KERNELS(double, d)
 TURN_KERNELS(float, s)

@@ -9,7 +9,7 @@ cdef int put_columns(Tape tape, list columns, int32_t x, Tape old, int32_t view,
     in them."""
     cdef int64_t at[FT_MAX_DIMS]
     cdef int64_t strides[FT_MAX_DIMS]
-    cdef int64_t place, start, begin = 0, size = 1, k
+    cdef int64_t place, start, begin = 0, size = 1, _
     cdef int64_t *own = NULL            # extents and strides of the region
     cdef int64_t *steps = NULL
     cdef int j, ndim = 0, moves = 0
@@ -25,7 +25,7 @@ cdef int put_columns(Tape tape, list columns, int32_t x, Tape old, int32_t view,
         moves = ndim_of(tape, x) - ndim
     for j in range(ndim):
         at[j] = 0
-    for k in range(size):
+    for _ in range(size):
         place, start = offset, begin
         for j in range(ndim):
             place += at[j] * steps[j]

@@ -10,14 +10,12 @@ A lane gets the bits that the record gives it alone: sums are added up in the sa
 """
 import numpy as np
 
-from libc.stdlib cimport free
-
 cimport numpy as cnp
 
 from fasttape._core.calls cimport emit_call, input_like
-from fasttape._core.columns cimport put_columns, weave
 from fasttape._core.frozen cimport splice, splice_entry
-from fasttape._core.keep cimport keep
+from fasttape._core.keep cimport array_input, keep
+from fasttape._core.lane_values cimport ALIKE, FIRST, LAST, LaneValues, check_axes
 from fasttape._core.optimise cimport optimise
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
@@ -28,138 +26,11 @@ from fasttape._core.trace cimport current, enter_own, leave
 cnp.import_array()
 
 cdef enum:
-    ALIKE, LAST, FIRST              # a value is the same in all lanes; has its lanes last; first
     IN_PARTS = 16                   # elements from which on a sum is added up in interleaved parts (kernels/reduce.h)
 
 
-cdef class Lanes:
-    """The record `old` as it is appended to a tape."""
-    cdef Tape old, tape
-    cdef int64_t lanes
-    cdef int32_t *to                # by entry of the record: its node
-    cdef int32_t *shapes            # by shape of the record: that of the tape, or -1
-    cdef list way                   # by entry of the record: how its lanes lie
-    cdef list well_read             # by argument: whether it is turned around before it is read
-    cdef dict seen, programs        # views of what lies otherwise; places of the tape's programs
-
-    def __cinit__(self, Tape old, Tape tape, int64_t lanes):
-        cdef int64_t k
-        self.old, self.tape, self.lanes = old, tape, lanes
-        self.to = <int32_t *>allocate(old.t.n * sizeof(int32_t) + 8)
-        self.shapes = <int32_t *>allocate(old.t.n_shape * sizeof(int32_t) + 8)
-        if self.to == NULL or self.shapes == NULL:
-            raise MemoryError
-        for k in range(old.t.n_shape):
-            self.shapes[k] = -1
-        self.way = [ALIKE] * old.t.n
-        self.seen = {}
-        self.programs = {}
-
-    def __dealloc__(self):
-        free(self.to)
-        free(self.shapes)
-
-    # ---- shapes and views
-
-    cdef int32_t shape(self, int32_t shape) except -1:
-        """That of a batched value, on the tape."""
-        return shape_from(self.tape, (*shape_tuple(self.old, shape), self.lanes))
-
-    cdef int32_t view(self, int32_t view, int way=LAST) except -1:
-        """A region of the record, with its lanes last, in a base whose lanes lie so."""
-        cdef ft_view w = self.old.t.view[view]
-        cdef ft_shape *s = self.old.t.shape + w.shape
-        cdef int64_t dims[FT_MAX_DIMS]
-        cdef int64_t strides[FT_MAX_DIMS]
-        cdef int64_t step = self.lanes if way == LAST else 1
-        cdef int k
-        check_axes(s.ndim)
-        for k in range(s.ndim):
-            dims[k] = self.old.t.dims[s.at + k]
-            strides[k] = self.old.t.dims[w.at + k] * step
-        dims[s.ndim] = self.lanes
-        strides[s.ndim] = 1 if way == LAST else self.old.t.shape[w.base].size
-        base = shape_tuple(self.old, w.base)
-        return intern_view(self.tape, shape_from(self.tape, (*base, self.lanes) if way == LAST else (self.lanes, *base)), s.ndim + 1,
-                           dims, strides, w.offset * step)
-
-    cdef int32_t element(self, int32_t base, int64_t place, int way=LAST) except -1:
-        """The view of an element of all lanes."""
-        cdef int64_t size = self.old.t.shape[base].size, stride = 1 if way == LAST else size
-        dims = shape_tuple(self.old, base)
-        return intern_view(self.tape, shape_from(self.tape, (*dims, self.lanes) if way == LAST else (self.lanes, *dims)), 1,
-                           &self.lanes, &stride, place * (self.lanes if way == LAST else 1))
-
-    # ---- values
-
-    cdef int32_t last(self, int32_t i) except -1:
-        """A batched value with its lanes last."""
-        cdef int axes[FT_MAX_DIMS]
-        cdef int k, ndim
-        cdef int32_t node = self.to[i]
-        if self.way[i] != FIRST:
-            return node
-        if i not in self.seen:
-            ndim = ndim_of(self.tape, node)
-            for k in range(ndim - 1):
-                axes[k] = k + 1
-            axes[ndim - 1] = 0
-            self.seen[i] = permute(self.tape, node, axes) if ndim > 1 else node
-            if i < <int64_t>len(self.well_read) and self.well_read[i]:
-                self.seen[i] = owner(self.tape, self.seen[i])
-        return self.seen[i]
-
-    cdef int count_reads(self, list inputs) except -1:
-        """Find arguments that are worth turning around as a whole: small ones, of which half is read element by element."""
-        cdef int64_t i
-        cdef ft_entry *e
-        cdef list reads = [0] * len(inputs)
-        for i in range(self.old.t.n):
-            e = self.old.t.entry + i
-            if (e.op == OP_get or e.op == OP_view) and e.a < <int64_t>len(inputs):
-                reads[e.a] += size_of(self.old, <int32_t>i)
-        self.well_read = [1 < size_of(self.old, <int32_t>i) <= FT_MOST_COLUMNS and 2 * n >= size_of(self.old, <int32_t>i)
-                          for i, n in enumerate(reads)]
-        return 0
-
-    cdef int32_t first(self, int32_t node) except -1:
-        """What has its lanes last, with its lanes first, in memory too."""
-        cdef int axes[FT_MAX_DIMS]
-        cdef int k, ndim = ndim_of(self.tape, node)
-        if ndim == 1:
-            return owner(self.tape, node)
-        axes[0] = ndim - 1
-        for k in range(1, ndim):
-            axes[k] = k - 1
-        return owner(self.tape, permute(self.tape, node, axes))
-
-    cdef int32_t with_lanes_first(self, int32_t i) except -1:
-        cdef int op = self.old.t.entry[i].op
-        if self.way[i] != LAST:
-            return self.to[i]
-        if (op == OP_pack or op == OP_assemble) and 2 <= size_of(self.old, i) <= FT_MOST_COLUMNS:
-            return self.woven(i)
-        return self.first(self.last(i))
-
-    cdef int32_t operand(self, int32_t i) except -1:
-        """What an elementwise op reads: an array that is the same in all lanes has a last axis of extent 1."""
-        cdef int32_t node
-        if self.way[i] != ALIKE:
-            return self.last(i)
-        node = self.to[i]
-        if shape_of(self.tape, node) == 0:
-            return node
-        return reshape(self.tape, node, shape_from(self.tape, (*shape_tuple(self.tape, shape_of(self.tape, node)), 1)))
-
-    cdef int32_t whole(self, int32_t i, int32_t shape) except -1:
-        """A value in every lane, of a shape of the tape that it broadcasts to."""
-        return spread(self.tape, self.operand(i), shape)
-
-    cdef int32_t root(self, int32_t i, int32_t shape) except -1:
-        """As `whole`, but no view."""
-        return owner(self.tape, self.whole(i, shape))
-
-    # ---- entries
+cdef class Lanes(LaneValues):
+    """The record's entries, appended one by one."""
 
     cdef int set(self, int32_t i, int32_t node, int way) except -1:
         self.to[i] = node
@@ -283,26 +154,6 @@ cdef class Lanes:
             b = align(self.tape, self.lanes, b, ndim)
         return self.set(i, matmul(self.tape, a, b), FIRST)
 
-    cdef list pieces(self, int32_t i, int64_t offset):
-        """What an assembly or pack is made of: nodes of the record, where they go in the memory of what it is part of, and
-        their views there. What is only put together for it goes there at once."""
-        cdef ft_entry e = self.old.t.entry[i]
-        cdef int32_t n = self.old.t.args[e.aux], k, node, view
-        cdef ft_view w
-        cdef list out = []
-        for k in range(n):
-            if e.op == OP_pack:
-                out.append((self.old.t.args[e.aux + 1 + k], -1, offset + k))
-                continue
-            node = self.old.t.args[e.aux + 1 + 2 * k]
-            view = self.old.t.args[e.aux + 2 + 2 * k]
-            w = self.old.t.view[view]
-            if node >= 0 and w.contiguous and self.way[node] == LAST and self.old.t.entry[node].op in (OP_pack, OP_assemble):
-                out += self.pieces(node, offset + w.offset)
-            else:
-                out.append((node, view, offset + w.offset))
-        return out
-
     cdef int assembly(self, int32_t i, ft_entry *e) except -1:
         cdef int32_t node, view, place, base = self.shape(e.shape)
         cdef int64_t at, k, n, offset
@@ -330,19 +181,6 @@ cdef class Lanes:
             self.tape.t.args[at + 1 + 2 * k] = node
             self.tape.t.args[at + 2 + 2 * k] = place
         return self.set(i, emit(self.tape, OP_assemble, e.dtype, flags & FT_ACTIVE, base, 0, 0, <int32_t>at), LAST)
-
-    cdef int32_t woven(self, int32_t i) except -1:
-        """An assembly or pack with its lanes first."""
-        cdef int32_t node, view, x
-        cdef int64_t offset
-        cdef list columns = [-1] * size_of(self.old, i)
-        if i not in self.seen:
-            for node, view, offset in self.pieces(i, 0):
-                x = -1 if node < 0 else self.to[node] if self.way[node] == ALIKE else self.last(node)
-                put_columns(self.tape, columns, x, self.old, view, offset, self.lanes)
-            dims = shape_tuple(self.old, shape_of(self.old, i))
-            self.seen[i] = weave(self.tape, columns, shape_from(self.tape, (self.lanes, *dims)), self.old.t.entry[i].dtype, self.lanes)
-        return self.seen[i]
 
     cdef int structure(self, int32_t i, ft_entry *e) except -1:
         """What puts something into an array, or takes rows out of it."""
@@ -384,13 +222,20 @@ cdef class Lanes:
         return 0
 
 
+cdef list well_read(Tape old, int64_t n):
+    """Which of the first n entries, arguments, are worth turning around as a whole: small ones, of which half is read element
+    by element."""
+    cdef int64_t i
+    cdef ft_entry *e
+    cdef list reads = [0] * n
+    for i in range(old.t.n):
+        e = old.t.entry + i
+        if (e.op == OP_get or e.op == OP_view) and e.a < n:
+            reads[e.a] += size_of(old, <int32_t>i)
+    return [1 < size_of(old, <int32_t>i) <= FT_MOST_COLUMNS and 2 * count >= size_of(old, <int32_t>i) for i, count in enumerate(reads)]
+
+
 loop_over_lanes = None              # set by scan_lanes.pyx: the results of a loop or a reversal, called over lanes
-
-
-cdef int check_axes(int ndim) except -1:
-    if ndim + 1 >= FT_MAX_DIMS:
-        raise ValueError(f"vmap: a value has {ndim} axes, and may have {FT_MAX_DIMS - 2} beside that of the lanes")
-    return 0
 
 
 cdef int32_t transposed(Tape tape, int32_t a) except -1:
@@ -413,7 +258,8 @@ cdef list over_one_lane(Tape old, Tape tape, list inputs, list batched, const in
 
 cdef list over_lanes(Tape old, Tape tape, list inputs, list batched, const int32_t *outputs, int64_t n, int64_t lanes):
     """Append a frozen record, its inputs being nodes there, over lanes; those of which every lane has its own are stacked
-    along a first axis. Returns the nodes of the outputs, stacked so."""
+    along a first axis, or along a last one where `batched` says IN_COLUMNS. Returns the nodes of the outputs, stacked along
+    a first one."""
     cdef Lanes made
     cdef int64_t i, k
     cdef int32_t node
@@ -421,11 +267,11 @@ cdef list over_lanes(Tape old, Tape tape, list inputs, list batched, const int32
     if lanes == 1:
         return over_one_lane(old, tape, list(inputs), batched, outputs, n)
     made = Lanes(old, tape, lanes)
-    made.count_reads(inputs)
+    made.well_read = well_read(old, len(inputs))
     for i in range(<int64_t>len(inputs)):
         check_axes(ndim_of(old, <int32_t>i))
         made.to[i] = owner(tape, inputs[i]) if batched[i] else inputs[i]
-        made.way[i] = (FIRST if shape_of(old, <int32_t>i) else LAST) if batched[i] else ALIKE
+        made.way[i] = ALIKE if not batched[i] else LAST if batched[i] == IN_COLUMNS or shape_of(old, <int32_t>i) == 0 else FIRST
     for i in range(<int64_t>len(inputs), old.t.n):
         if group_of(old, <int32_t>i) == i:
             made.add(<int32_t>i)
@@ -441,8 +287,8 @@ cdef list over_lanes(Tape old, Tape tape, list inputs, list batched, const int32
 
 
 cdef tuple optimised(Program p):
-    """What one lane computes, optimised: elements that are written and read one by one have become numbers. The tape, and
-    an array of the nodes of its outputs."""
+    """What one lane computes, optimised: elements that are written and read one by one have become numbers. The tape, an
+    array of the nodes of its outputs, and which arguments are `well_read`."""
     cdef Tape outer, tape, old
     cdef cnp.ndarray outputs
     cdef int32_t *at
@@ -454,10 +300,20 @@ cdef tuple optimised(Program p):
             inputs = [input_like(tape, old, k, 0) for k in range(p.n_input)]
             outputs = np.array(splice(old, tape, inputs, p.record_outputs, p.n_output), np.int32)
             at = <int32_t *>cnp.PyArray_DATA(outputs)
-            p.derived["lane"] = optimise(tape, p.n_input, at, p.n_output, True), outputs
+            old = optimise(tape, p.n_input, at, p.n_output, True)
+            p.derived["lane"] = old, outputs, well_read(old, p.n_input)
         finally:
             leave(tape, outer)
     return p.derived["lane"]
+
+
+cdef int32_t lane_input(Tape tape, Tape old, int32_t k, int batched, int64_t lanes) except -1:
+    """An input of a tape over lanes, like one of a record."""
+    cdef tuple dims
+    if batched != IN_COLUMNS:
+        return input_like(tape, old, k, lanes if batched else 0)
+    dims = (*shape_tuple(old, shape_of(old, k)), lanes)
+    return array_input(tape, np.zeros(dims, np.float32 if old.t.entry[k].dtype & 1 else np.float64))
 
 
 cdef Program batched_program(Program p, tuple batched, int64_t lanes, bint swept=True):
@@ -475,14 +331,14 @@ cdef Program batched_program(Program p, tuple batched, int64_t lanes, bint swept
     if swept:
         old = p.record.tape()
     else:
-        old, nodes = optimised(p)
+        old, nodes, _ = optimised(p)
         outputs = <const int32_t *>cnp.PyArray_DATA(nodes)
     q = Program.__new__(Program)
     q.name = f"{p.name} over {lanes} lanes"
     outer = current()
     tape = enter_own()
     try:
-        inputs = [input_like(tape, old, k, lanes if batched[k] else 0) for k in range(p.n_input)]
+        inputs = [lane_input(tape, old, k, batched[k], lanes) for k in range(p.n_input)]
         out = over_lanes(old, tape, inputs, list(batched), outputs, p.n_output, lanes)
         keep(q, tape, len(inputs), out, [])
     finally:

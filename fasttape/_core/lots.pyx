@@ -1,9 +1,14 @@
 """The arguments of a batch: which of them have an axis of lanes, and rows that are read for each lane."""
 import numpy as np
 
+cimport numpy as cnp
+
 from fasttape._core.signature cimport *
 from fasttape._core.trace cimport current
 from fasttape._core.tracer cimport Tracer
+from fasttape._core.vm cimport machine
+
+cnp.import_array()
 
 
 class Gathered:
@@ -45,6 +50,19 @@ class Gathered:
 
     def read(self):
         return self.array.take(self.index, axis=0)
+
+    def columns(self):
+        """The rows as columns: the axis of the lanes is the last one."""
+        cdef cnp.ndarray a = self.array, places = self.index, out
+        cdef bint plain = cnp.PyArray_ISCARRAY_RO(a) and cnp.PyArray_ISCARRAY_RO(places)
+        cdef bint narrow = a.dtype == np.float32
+        cdef int64_t n = len(places), m = cnp.PyArray_SIZE(a) // max(len(a), 1)
+        if not plain or not (narrow or a.dtype == np.float64):
+            return np.ascontiguousarray(np.moveaxis(self.read(), 0, -1))
+        out = np.empty((*self.array.shape[1:], n), a.dtype)
+        with nogil:
+            machine.pick(narrow, cnp.PyArray_DATA(out), cnp.PyArray_DATA(a), <const int64_t *>cnp.PyArray_DATA(places), m, n)
+        return out
 
 
 def gathered(array, index):

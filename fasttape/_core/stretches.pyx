@@ -11,7 +11,7 @@ cimport numpy as cnp
 
 from fasttape._core.calls cimport input_like
 from fasttape._core.keep cimport keep
-from fasttape._core.lanes cimport batched_program, optimised, over_lanes
+from fasttape._core.lanes cimport IN_COLUMNS, batched_program, optimised, over_lanes
 from fasttape._core.program cimport Program, Unmet, same
 from fasttape._core.pull cimport cotangent, give
 from fasttape._core.recompute cimport run_pull
@@ -92,8 +92,15 @@ cdef object off_path(Program p, out, int64_t n):
     return None if fits is None or fits.all() else ~fits
 
 
-cdef list read(list leaves):
-    return [x.read() if isinstance(x, Gathered) else x for x in leaves]
+cdef list read(list leaves, tuple batched):
+    return [x if not isinstance(x, Gathered) else x.columns() if has_lanes == IN_COLUMNS else x.read()
+            for x, has_lanes in zip(leaves, batched)]
+
+
+cdef tuple in_columns(Program p, tuple batched, list leaves):
+    """Which leaves have lanes, and of which these are read into columns: what is gathered, and looked at element by element."""
+    return tuple([IN_COLUMNS if well_read and isinstance(x, Gathered) else has_lanes
+                  for x, has_lanes, well_read in zip(leaves, batched, optimised(p)[2])])
 
 
 def run_stretch(here, Program p, tuple batched, list leaves, list into, int64_t n):
@@ -103,7 +110,7 @@ def run_stretch(here, Program p, tuple batched, list leaves, list into, int64_t 
     if n == 1:
         return run_lane(p, [x[0] if has_lanes else x for x, has_lanes in zip(leaves, batched)], into)
     q = batched_program(p, batched, n, False)
-    out = q.run(read(leaves), into + [None] * (p.n_output - p.n_result))
+    out = q.run(read(leaves, batched), into + [None] * (p.n_output - p.n_result))
     for k in range(p.n_result):
         if out[k] is not into[k]:
             into[k][...] = out[k]
@@ -127,8 +134,10 @@ def new_results(Program p, int64_t n):
 
 def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64_t threads, here, who):
     """Run any number of lanes; their results go into arrays. Returns which of them take another path, or None."""
-    cdef list bounds = stretches(p, ("lanes", batched), n, longest(p)) if n else [0]
+    cdef list bounds
     cdef int64_t at, end
+    batched = in_columns(p, batched, leaves)
+    bounds = stretches(p, ("lanes", batched), n, longest(p)) if n else [0]
     jobs = ((p, batched, part_of(leaves, batched, slice(at, end)), [x[at:end] for x in into], end - at)
             for at, end in zip(bounds, bounds[1:]))
     if len(bounds) == 2:
@@ -177,7 +186,7 @@ cdef Program guard_program(Program p, tuple batched, int64_t lanes):
     key = "guards", batched, lanes
     if key in p.derived:
         return p.derived[key]
-    old, nodes = optimised(p)
+    old, nodes, _ = optimised(p)
     q = Program.__new__(Program)
     q.name = f"guards of {p.name} over {lanes} lanes"
     outer = current()
@@ -195,7 +204,7 @@ cdef Program guard_program(Program p, tuple batched, int64_t lanes):
 
 def see_stretch(here, Program p, tuple batched, list leaves, int64_t n):
     """Which of n lanes take another path, or None."""
-    return off_path(p, guard_program(p, batched, n).run(read(leaves)), n)
+    return off_path(p, guard_program(p, batched, n).run(read(leaves, batched)), n)
 
 
 def see_lanes(Program p, tuple batched, list leaves, int64_t n, int64_t threads, here, who):
@@ -224,7 +233,7 @@ cdef Program sum_program(Program p, tuple batched, tuple moving, int64_t lanes):
     if moving:
         old = p.record.tape()
     else:
-        old, nodes = optimised(p)
+        old, nodes, _ = optimised(p)
         outputs = <const int32_t *>cnp.PyArray_DATA(nodes)
     q = Program.__new__(Program)
     q.name = f"{p.name} summed over {lanes} lanes"
@@ -258,7 +267,7 @@ cdef Program sum_program(Program p, tuple batched, tuple moving, int64_t lanes):
 def sum_part(here, Program p, tuple batched, tuple moving, list leaves, int64_t n):
     """The sums of a stretch, and by leaf its derivatives."""
     cdef Program q = sum_program(p, batched, moving, n)
-    cdef list out = list(q.run(read(leaves)))
+    cdef list out = list(q.run(read(leaves, batched)))
     return out[:p.n_result], dict(zip(q.places, out[p.n_result:]))
 
 
