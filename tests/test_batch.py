@@ -1,6 +1,7 @@
 """Batches: each lane as a call alone, to the bit but for products of matrices; in, around and within derivatives."""
 import concurrent.futures
 import dataclasses
+import subprocess
 import sys
 
 import hypothesis
@@ -483,3 +484,59 @@ def test_an_error_in_the_function_leaves_nothing_behind():
         with pytest.raises(ZeroDivisionError):
             call()
     np.testing.assert_array_equal(vmap(lambda x: 2.0 * x)(V), 2.0 * V)
+
+
+# ---- stretches in a row
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_guards_of_many_stretches(dtype, threads):
+    """Truth values, and numbers that are taken for one, some lanes of some stretches seeing something else."""
+    def f(x, m):
+        y = x * 2 if x else x + 1
+        return (y, m[0] * y) if m[1] > 0 and not m[2] else (-y, m[1])
+
+    n = 150_000
+    x, m = np.ones(n, dtype), np.zeros((n, 3), dtype)
+    m[:, 0], m[:, 1] = np.arange(n) % 7, 1.0
+    m[[0, 70_000, n - 1], 2] = np.nan
+    x[[5, 65_535, 65_536, n - 2]] = 0.0
+    m[100_000:100_100, 1] = -1.0
+    program = ft.trace(f, x[1], m[1])
+    found = program.batch(x, m, threads=threads)
+    y = np.where(x != 0, x * 2, x + 1)
+    kept = (m[:, 1] > 0) & (m[:, 2] == 0)
+    for a, b in zip(found, (np.where(kept, y, -y), np.where(kept, m[:, 0] * y, m[:, 1]))):
+        assert a.dtype == dtype
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("n", [2049, 4096, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_shares_of_threads(n, threads):
+    x = np.random.default_rng(n).normal(size=(n, 2))
+    program = ft.trace(lambda x: (np.sin(x[0]) * x[1], x * 2.0), x[0])
+    alone = program.batch(x)
+    for a, b in zip(program.batch(x, threads=threads), alone):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_control_c_during_many_stretches():
+    """In a process of its own, whose batch would take minutes."""
+    code = """
+import _thread, threading, time, numpy as np, fasttape as ft
+def f(x):
+    for _ in range(20_000):
+        x = np.sin(x)
+    return x
+p = ft.trace(f, 0.5)
+for threads in (1, 2):
+    threading.Timer(0.5, _thread.interrupt_main).start()
+    start = time.monotonic()
+    try:
+        p.batch(np.linspace(0.0, 1.0, 3_000_000), threads=threads)
+    except KeyboardInterrupt:
+        print("interrupted", time.monotonic() - start < 10.0, p.batch(np.array([0.25, 0.5]))[1] == p(0.5))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout.split("\n")[:2] == ["interrupted True True"] * 2, done.stdout + done.stderr

@@ -5,12 +5,14 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 import warnings
 
 import numpy as np
 import pytest
 
 import fasttape as ft
+from fasttape._core.crew import Crew
 
 THREADS, CALLS = 8, 10_000
 POINTS = np.linspace(-1.9, 2.1, 23)
@@ -338,3 +340,77 @@ def test_interleaved_generators():
     for _ in range(3):
         for x, maker in zip(NUMBERS, makers):
             assert next(maker) == wanted[x]
+
+
+# ---- jobs of one process
+
+class Broken(Exception):
+    pass
+
+
+def crew(function, jobs, threads, most=100):
+    return Crew(function, jobs, threads, most).in_order()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 50])
+def test_results_come_in_order_whatever_takes_how_long(threads):
+    def square(k):
+        time.sleep(0.01 * (k % 3 == 0))
+        return k * k
+
+    assert list(crew(square, ((k,) for k in range(40)), threads)) == [k * k for k in range(40)]
+    assert list(crew(square, iter(()), threads)) == []
+    assert list(crew(square, [(3,)], threads, 1)) == [9]
+
+
+@pytest.mark.parametrize("where", ["job", "jobs"])
+def test_an_error_comes_when_its_turn_has_come_and_nothing_runs_any_more(where):
+    running, most = [], []
+
+    def job(k):
+        running.append(k)
+        most.append(len(running))
+        time.sleep(0.002)
+        running.remove(k)
+        if where == "job" and k == 5:
+            raise Broken
+        return k
+
+    def jobs():
+        for k in range(1000):
+            if where == "jobs" and k == 5:
+                raise Broken
+            yield (k,)
+
+    found = []
+    with pytest.raises(Broken):
+        for k in crew(job, jobs(), 3):
+            found.append(k)
+    assert found == [0, 1, 2, 3, 4]
+    assert running == [] and 1 <= max(most) <= 3 and len(most) < 20
+
+
+def test_who_wants_no_more_waits_for_what_runs():
+    ended = []
+
+    def job(k):
+        time.sleep(0.05)
+        ended.append(k)
+
+    results = crew(job, ((k,) for k in range(1000)), 2)
+    next(results)
+    results.close()
+    n = len(ended)
+    assert n < 10
+    time.sleep(0.2)
+    assert len(ended) == n
+
+
+def test_one_thread_does_it_where_there_are_no_more(monkeypatch):
+    def none(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("fasttape._core.crew.start_new_thread", none)
+    x = np.linspace(0.0, 1.0, 100_000)
+    program = ft.trace(np.sin, 0.5)
+    np.testing.assert_array_equal(program.batch(x, threads=4), program.batch(x))

@@ -1,6 +1,8 @@
 """The arguments of a batch: which of them have an axis of lanes, and rows that are read for each lane."""
 import numpy as np
 
+from libc.stdint cimport uint64_t
+
 cimport numpy as cnp
 
 from fasttape._core.signature cimport *
@@ -9,6 +11,8 @@ from fasttape._core.tracer cimport Tracer
 from fasttape._core.vm cimport machine
 
 cnp.import_array()
+
+cdef int64_t MOST_ROWS = <int64_t>1 << 62
 
 
 class Gathered:
@@ -65,6 +69,29 @@ class Gathered:
         return out
 
 
+def outside(place, length):
+    return IndexError(f"gather: index {place} is out of bounds for {length} rows")
+
+
+cdef cnp.ndarray own_places(cnp.ndarray index, int64_t length):
+    """A copy of an index, which nobody changes, counted from the first row."""
+    cdef int64_t n = cnp.PyArray_DIM(index, 0), step, k, place
+    cdef uint64_t shift = length, span = 2 * shift
+    cdef bint off = False
+    cdef cnp.ndarray out = np.empty(n, np.int64), given = index if cnp.PyArray_ISALIGNED(index) else index.copy()
+    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(out)
+    cdef const char *at = <const char *>cnp.PyArray_DATA(given)
+    step = cnp.PyArray_STRIDE(given, 0)
+    with nogil:
+        for k in range(n):
+            place = (<const int64_t *>(at + k * step))[0]
+            off |= <uint64_t>place + shift >= span
+            to[k] = place + (length & (place >> 63))
+    if off:
+        raise outside(index[(index < -length) | (index >= length)][0], length)
+    return out
+
+
 def gathered(array, index):
     """What `gather` returns, checked."""
     if not isinstance(array, (np.ndarray, Tracer)) or array.ndim == 0 or array.dtype.kind != "f":
@@ -72,14 +99,11 @@ def gathered(array, index):
     index = np.asarray(index)
     if index.dtype.kind not in "iu" or index.ndim != 1:
         raise TypeError(f"gather: the index must be a vector of whole numbers, got an array of shape {index.shape} and dtype {index.dtype}")
-    length = array.shape[0]
-    low, high = (index.min(), index.max()) if len(index) else (0, -1)
-    if low < -length or high >= length:
-        raise IndexError(f"gather: index {low if low < -length else high} is out of bounds for {length} rows")
-    index = index.astype(np.intp)       # a copy, which nobody changes
-    if low < 0:
-        index[index < 0] += length
-    return Gathered(array, index)
+    if index.dtype != np.int64:
+        if len(index) and index.max() > MOST_ROWS:      # beyond int64 too
+            raise outside(index.max(), array.shape[0])
+        index = index.astype(np.int64)
+    return Gathered(array, own_places(index, array.shape[0]))
 
 
 cdef tuple ungathered(tuple args, bint traced):

@@ -37,8 +37,8 @@ class Way:
         return [*range(0, n, chunk), n]
 
     def run(self, function, jobs):
-        """Yield function(*job, threads, who) in order."""
-        jobs = ((*job, self.threads, self.who) for job in jobs)
+        """Yield function(*job, threads) in order."""
+        jobs = ((*job, self.threads) for job in jobs)
         return ordered(self.executor, function, jobs, self.who) if self.executor is not None else (function(*job) for job in jobs)
 
 
@@ -75,10 +75,10 @@ class Like:
         self.shape, self.dtype = shape, dtype
 
 
-def values_of(here, sent, batched, leaves, n, threads, who):
+def values_of(here, sent, batched, leaves, n, threads):
     """A chunk: its results, where they are not in place already; and which lanes take another path."""
     into = new_results(sent.program, n) if here is None else here.into
-    other = run_lanes(sent.program, batched, leaves, into, n, threads, here or Here(), who)
+    other = run_lanes(sent.program, batched, leaves, into, n, threads, here or Here())
     return None if here is not None else into, other
 
 
@@ -102,7 +102,7 @@ class Values:
     def run(self, Program p, leaves, n, lanes, way):
         into = self.into if lanes is None else new_results(p, n)
         if way.bounds(n) is None:
-            other = run_lanes(p, self.batched, leaves, into, n, way.threads, Here(), self.who)
+            other = run_lanes(p, self.batched, leaves, into, n, way.threads, Here())
         else:
             other = self.run_chunks(p, leaves, n, into, way)
         if lanes is not None:
@@ -129,10 +129,10 @@ class Values:
 
 # ---- sums over them
 
-def sums_of(here, sent, batched, moving, leaves, n, threads, who):
+def sums_of(here, sent, batched, moving, leaves, n, threads):
     """A chunk: its sums; their derivatives by leaf, with the rows that the array has here; and which lanes take another
     path."""
-    sums, other = sum_lanes(sent.program, batched, moving, leaves, n, threads, here or Here(), who)
+    sums, other = sum_lanes(sent.program, batched, moving, leaves, n, threads, here or Here())
     return sums.values, {k: (getattr(leaves[k], "rows", None), x) for k, x in sums.slopes.items()}, other
 
 
@@ -155,7 +155,7 @@ class Totals:
     def run(self, Program p, leaves, n, lanes, way):
         bounds = way.bounds(n)
         if bounds is None:
-            sums, other = sum_lanes(p, self.batched, self.moving, leaves, n, way.threads, Here(), self.who)
+            sums, other = sum_lanes(p, self.batched, self.moving, leaves, n, way.threads, Here())
             self.add(sums.values, {k: (None, x) for k, x in sums.slopes.items()}, slice(None) if lanes is None else lanes)
             return other
         sent, other = Sent(p), np.zeros(n, bool)

@@ -3,8 +3,6 @@
 Stretches are as long as caches hold their arrays. They go one after the other, or to threads; what comes back is put
 together in their order.
 """
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 cimport numpy as cnp
@@ -21,16 +19,20 @@ from fasttape._core.sweep cimport Sweep
 from fasttape._core.trace cimport begin_pull, current, enter_own, leave
 from fasttape._core.tracer cimport looked_at
 
-from fasttape._core.executors import Here, ordered
+from fasttape._core.crew import Crew
 from fasttape._core.lots import Gathered
+from fasttape._core.spans import Span, can_run
 
 cnp.import_array()
 
 cdef enum:
     LONGEST = 1 << 16               # lanes of a stretch
     SHORTEST = 1 << 5
+    WORTH_IT = 1 << 10              # lanes below which there is no stretch for another thread
     LINE = 8                        # numbers
+    PAGE = 4096                     # bytes
     CACHED = 1 << 19                # numbers in all arrays of a stretch, of which a part lives at a time
+    SPANS = 2                       # that each thread has, at least
     SIZES = 32                      # other than powers of two, for which a program keeps one over lanes
 
 
@@ -69,6 +71,25 @@ cdef list stretches(Program p, tuple key, int64_t n, int64_t most):
     return out
 
 
+cdef inline int64_t up_to(int64_t n, int64_t unit) noexcept:
+    """n, or what is above it, as a multiple of a unit."""
+    return (n + unit - 1) // unit * unit
+
+
+cdef list shares(Program p, tuple key, int64_t n, int64_t most, int64_t threads):
+    """Bounds of stretches of one length, so that threads have equally many of them."""
+    cdef int64_t size, parts = max(up_to(n, most) // most, min(threads, n // WORTH_IT))
+    if threads == 1 or parts < 2:
+        return stretches(p, key, n, most)
+    parts = up_to(parts, threads * SPANS if parts > threads else threads)
+    size = up_to(up_to(n, parts) // parts, LINE)
+    if size * 8 % PAGE == 0:
+        size += LINE
+    if sum([(*key, k) not in p.derived for k in (size, n % size)]) + lengths_kept(p, key[0]) > SIZES:
+        return stretches(p, key, n, most)
+    return [*range(0, n, size), n]
+
+
 cdef list part_of(list leaves, tuple batched, lanes):
     """Some of the lanes, by a slice or by their numbers."""
     return [x[lanes] if has_lanes else x for x, has_lanes in zip(leaves, batched)]
@@ -103,7 +124,7 @@ cdef tuple in_columns(Program p, tuple batched, list leaves):
                   for x, has_lanes, well_read in zip(leaves, batched, optimised(p)[2])])
 
 
-def run_stretch(here, Program p, tuple batched, list leaves, list into, int64_t n):
+def run_stretch(Program p, tuple batched, list leaves, list into, int64_t n):
     """Run lanes; their results go into arrays. Returns which of them take another path, or None."""
     cdef Program q
     cdef int64_t k
@@ -132,17 +153,45 @@ def new_results(Program p, int64_t n):
     return [np.empty((n, *dims), np.float32 if dtype & 1 else np.float64) for dtype, dims in p.results()[:p.n_result]]
 
 
-def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64_t threads, here, who):
+def run_span(Program p, tuple batched, list leaves, list into, int64_t at, int64_t size, int64_t count, here):
+    """Run some stretches of one length from a lane on. Returns which of their lanes take another path, or None."""
+    cdef Program q
+    cdef int64_t k
+    if size > 1:
+        q = batched_program(p, batched, size, False)
+        if can_run(p, q, batched, leaves):
+            return Span(p, q, batched, leaves, into, size).run(at, count, here)
+    parts = []
+    for k in range(at, at + count * size, size):
+        if here.stop:
+            return None
+        parts.append(run_stretch(p, batched, part_of(leaves, batched, slice(k, k + size)), [x[k:k + size] for x in into], size))
+    return joined(parts, [*range(0, count * size + 1, size)], count * size)
+
+
+cdef list spans(list bounds, int64_t threads):
+    """Stretches of one length that follow each other, as (where they begin, length, how many): several for each thread."""
+    cdef list out = []
+    cdef int64_t at, end, size, count, most = max((len(bounds) - 1) // (SPANS * threads), 1) if threads > 1 else len(bounds)
+    for at, end in zip(bounds, bounds[1:]):
+        if out:
+            begin, size, count = out[len(out) - 1]
+            if size == end - at and count < most:
+                out[len(out) - 1] = begin, size, count + 1
+                continue
+        out.append((at, end - at, 1))
+    return out
+
+
+def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64_t threads, here):
     """Run any number of lanes; their results go into arrays. Returns which of them take another path, or None."""
-    cdef list bounds
-    cdef int64_t at, end
+    cdef list bounds, parts
+    cdef int64_t at, size, count
     batched = in_columns(p, batched, leaves)
-    bounds = stretches(p, ("lanes", batched), n, longest(p)) if n else [0]
-    jobs = ((p, batched, part_of(leaves, batched, slice(at, end)), [x[at:end] for x in into], end - at)
-            for at, end in zip(bounds, bounds[1:]))
-    if len(bounds) == 2:
-        return run_stretch(None, p, batched, leaves, into, n)
-    return joined(each_of(run_stretch, jobs, threads, here, who), bounds, n)
+    bounds = shares(p, ("lanes", batched), n, longest(p), threads) if n else [0]
+    parts = spans(bounds, threads)
+    jobs = ((p, batched, leaves, into, at, size, count, here) for at, size, count in parts)
+    return joined(each_of(run_span, jobs, len(parts), threads, here), [at for at, _, _ in parts] + [n], n)
 
 
 cdef object joined(parts, list bounds, int64_t n):
@@ -156,24 +205,16 @@ cdef object joined(parts, list bounds, int64_t n):
     return other
 
 
-def each_of(function, jobs, threads, here, who):
-    """Yield what function(Here, *job) returns for each job, in order."""
-    if threads == 1:
-        for job in jobs:
-            if here.stop:
-                return
-            yield function(None, *job)
-        return
-    pool = ThreadPoolExecutor(threads)
-    results = ordered(pool, function, ((Here(), *job) for job in jobs), who)
+def each_of(function, jobs, int64_t count, threads, here):
+    """Yield what function(*job) returns for each of `count` jobs, in order, until `here` says to stop."""
+    results = (function(*job) for job in jobs) if threads == 1 or count < 2 else Crew(function, jobs, threads, count).in_order()
     try:
         for result in results:
+            yield result
             if here.stop:
                 return
-            yield result
     finally:
         results.close()
-        pool.shutdown()
 
 
 # ---- guards alone
@@ -202,17 +243,17 @@ cdef Program guard_program(Program p, tuple batched, int64_t lanes):
     return q
 
 
-def see_stretch(here, Program p, tuple batched, list leaves, int64_t n):
+def see_stretch(Program p, tuple batched, list leaves, int64_t n):
     """Which of n lanes take another path, or None."""
     return off_path(p, guard_program(p, batched, n).run(read(leaves, batched)), n)
 
 
-def see_lanes(Program p, tuple batched, list leaves, int64_t n, int64_t threads, here, who):
+def see_lanes(Program p, tuple batched, list leaves, int64_t n, int64_t threads, here):
     """Which lanes take another path, or None."""
     cdef list bounds = stretches(p, ("guards", batched), n, longest(p)) if n and p.guards else [0]
     cdef int64_t at, end
     jobs = ((p, batched, part_of(leaves, batched, slice(at, end)), end - at) for at, end in zip(bounds, bounds[1:]))
-    return joined(each_of(see_stretch, jobs, threads, here, who), bounds, n)
+    return joined(each_of(see_stretch, jobs, len(bounds) - 1, threads, here), bounds, n)
 
 
 # ---- sums
@@ -264,7 +305,7 @@ cdef Program sum_program(Program p, tuple batched, tuple moving, int64_t lanes):
     return q
 
 
-def sum_part(here, Program p, tuple batched, tuple moving, list leaves, int64_t n):
+def sum_part(Program p, tuple batched, tuple moving, list leaves, int64_t n):
     """The sums of a stretch, and by leaf its derivatives."""
     cdef Program q = sum_program(p, batched, moving, n)
     cdef list out = list(q.run(read(leaves, batched)))
@@ -312,18 +353,18 @@ class Sums:
                 add_rows(self.slopes[k], leaf.index, x)
 
 
-def sum_lanes(Program p, tuple batched, tuple moving, list leaves, int64_t n, int64_t threads, here, who):
+def sum_lanes(Program p, tuple batched, tuple moving, list leaves, int64_t n, int64_t threads, here):
     """The `Sums` of any number of lanes, and which of them take another path and are not in it, or None."""
     cdef list bounds, parts = []
     cdef int64_t at, end
     sums, lanes = Sums(p, batched, moving, leaves, n), None
-    other = see_lanes(p, batched, leaves, n, threads, here, who)
+    other = see_lanes(p, batched, leaves, n, threads, here)
     if other is not None:
         lanes = np.flatnonzero(~other)
         leaves, n = part_of(leaves, batched, lanes), len(lanes)
     bounds = stretches(p, ("sums", batched, moving), n, max(longest(p) // 2, SHORTEST) if moving else longest(p)) if n else [0]
     jobs = part_jobs(p, batched, moving, leaves, bounds, parts)
-    for k, (values, slopes) in enumerate(each_of(sum_part, jobs, threads, here, who)):
+    for k, (values, slopes) in enumerate(each_of(sum_part, jobs, len(bounds) - 1, threads, here)):
         at, end = bounds[k], bounds[k + 1]
         sums.add(values, slopes, parts[k], slice(at, end) if lanes is None else lanes[at:end])
         parts[k] = None
