@@ -192,8 +192,5 @@ def needed(code):
 
 @functools.cache
 def words():
-    """Every name that exported C may use: arguments must have others."""
-    names = set(WORD.findall(PREAMBLE))
-    for text in [*_sources.texts().values(), *filter(None, _sources.values().values())]:
-        names |= set(WORD.findall(COMMENT.sub("", text)))
-    return names | set(pieces())
+    """Names that exported C may have: arguments must have others."""
+    return set(pieces()) | set(re.findall(r"#define (\w+)", PREAMBLE))

@@ -1,0 +1,100 @@
+"""One C file: its functions, those that they call before them, known arrays, and what of csrc they use."""
+import re
+
+import numpy as np
+
+from fasttape._core import listing as _listing
+from fasttape._core import saved as _saved
+from fasttape._core import sources as _sources
+
+from . import guards as _guards
+from .function import Function
+from .library import PREAMBLE, is_total, needed
+from .tape import ARITY, Tape, size_of
+from .texts import comment, initialiser
+
+PLACES = 4                          # dtype of an array of whole numbers
+KINDS = {0: ("double", np.float64), 1: ("float", np.float32), PLACES: ("int64_t", np.int64)}
+ABC = re.compile(r"\b[abc]\b")
+
+
+class Module:
+    word = re.compile(r"[A-Za-z_]\w*")
+
+    def __init__(self, name):
+        self.name, self.functions, self.order, self.arrays, self.known_texts = name, {}, [], {}, []
+        self.values = _sources.values()
+        self.count, self.kept = 0, []                          # what ids are of
+
+    def arity(self, op):
+        return ARITY[op]
+
+    def value(self, op, operands, in_loop=False):
+        """An elementwise op, as the table has it. In a loop over arrays, the branch-free part where it does for every number."""
+        if op == "cast":
+            return operands[0]
+        value = self.values[op]
+        if value is None:
+            core = "_core" if in_loop and is_total(op) else ""
+            return f"ft_{op}{core}({', '.join(bare(x) for x in operands)})"
+        return ABC.sub(lambda found: operands[ord(found[0]) - ord("a")], value)
+
+    def n_results(self, program):
+        return len(_saved.program_out(program)["outputs"])
+
+    def texts_of(self, program):
+        return _listing.entry_texts(program)
+
+    def known(self, array, dims, dtype):
+        """The name of an array that the program has from its trace."""
+        key = id(array), size_of(dims), dtype
+        if key not in self.arrays:
+            self.kept.append(array)
+            name = self.arrays[key] = f"known{len(self.arrays)}"
+            kind, of = KINDS[4 if dtype == PLACES else dtype & 1]
+            flat = np.ascontiguousarray(array).reshape(-1).view(of)[:size_of(dims)]
+            self.known_texts.append(f"static const {kind} {name}[{max(flat.size, 1)}] = {{\n{initialiser(flat)}\n}};\n")
+        return self.arrays[key]
+
+    def said(self, f, i, callee):
+        labels = ", ".join(f.label(k) for k in range(i, i + f.t.b[i])[:8] if not f.t.is_store(k))
+        return comment(f"{labels} = {callee.__name__}")
+
+    def function(self, program):
+        """The function of a program that is called; made once."""
+        if id(program) not in self.functions:
+            self.kept.append(program)
+            name = re.sub(r"\W+", "_", program.__name__, flags=re.ASCII).strip("_")[:40]
+            self.count += 1
+            name = f"{self.name}_{name}_{self.count}"
+            tape = Tape(program)
+            f = Function(self, program, name, [f"x{k}_in" for k in range(tape.n_input)], [f"y{k}_out" for k in range(len(tape.outputs))],
+                         False)
+            self.functions[id(program)] = f
+            self.order.append(f.text(f"static void {name}"))
+        return self.functions[id(program)]
+
+    def public(self, program, name, inputs, results, guards):
+        """A function of the header's; returns it. Its text goes into the file."""
+        tape = Tape(program)
+        f = Function(self, program, name, inputs, results[:tape.n_result], True)
+        f.reads, f.arrays = set(), set()
+        tail = _guards.lines(f, guards)
+        f.tail_reads, f.tail_arrays = f.reads, f.arrays
+        self.order.append(f.text(f"int {name}", tail))
+        return f
+
+    def source(self, header):
+        code = "\n".join([*self.known_texts, *self.order])
+        library = needed(code)
+        parts = [f"/* Written by fasttape: {self.name}. What it computes is said in {header}. */\n", f'#include "{header}"\n', PREAMBLE]
+        if library:
+            parts.append("/* ---- functions of fasttape */\n")
+            parts.append(library)
+        parts.append(f"/* ---- {self.name} */\n")
+        return "\n".join(parts) + "\n" + code
+
+
+def bare(text):
+    """Without brackets that a list of arguments does not need."""
+    return text[1:-1] if text.startswith("(-") and text.endswith(")") and text.count("(") == 1 else text

@@ -1,0 +1,122 @@
+"""Neighbouring elementwise entries of one shape as one loop. What only the loop reads is a local of it; a sum of all elements
+that ends it is added up block by block, in the library's order (csrc/kernels/reduce.h)."""
+from .nest import collapsed, indented, spread, variables
+from .tape import ARITY, contiguous, size_of
+from .texts import comment, place
+
+BLOCK = 256                         # FT_BLOCK of csrc/vm.h
+NOTES = 6                           # entries of a loop that its comment names
+
+
+class Run:
+    def __init__(self, function, dims):
+        self.f, self.dims, self.members, self.inside = function, dims, [], set()
+
+    def takes(self, i):
+        """Whether an elementwise entry may go into the loop: it reads of it only what its own element needs."""
+        t = self.f.t
+        return t.dims[i] == self.dims and all(
+            t.root(k) not in self.inside or (t.op[k] != "view" and t.dims[k] == self.dims) for k in t.operands(i))
+
+    def ends_in(self, i):
+        """Whether a sum is over all elements of what the loop computes."""
+        t = self.f.t
+        return t.a[i] in self.inside and t.op[t.a[i]] != "sum" and t.dims[t.a[i]] == self.dims and size_of(self.dims) > 0
+
+    def write(self, end):
+        f, t = self.f, self.f.t
+        sums = [m for m in self.members if t.op[m] == "sum"]
+        layouts, order = [(0, contiguous(self.dims))], {}
+        for m in self.members:
+            for k in t.operands(m):
+                if k not in self.inside and t.dims[k] and k not in order:
+                    order[k] = len(layouts)
+                    offset, strides = t.layout(k)
+                    layouts.append((offset, spread(strides, t.dims[k], self.dims)))
+        extents, laid = collapsed(self.dims, layouts)
+        summed = {t.a[m] for m in sums} if len(extents) > 1 else set()
+        outside = [m for m in self.members if t.op[m] != "sum" and (t.last[m] >= end or m in summed)]
+        for m in outside:
+            f.memory.place(m)
+        notes = [f.note(m) for m in self.members if t.op[m] != "sum"]
+        notes = notes[:NOTES] + ([f"/* ... and {len(notes) - NOTES} more */"] if len(notes) > NOTES else [])
+        if size_of(self.dims):
+            self.loop(extents, laid, order, outside, [] if summed else sums, notes)
+        for m in sums if summed else []:
+            text = f"ft_sum_span((const char *){f.array(t.a[m])}, {t.narrow[m]}, {size_of(self.dims)})"
+            f.define(m, text)
+
+    def loop(self, extents, laid, order, outside, sums, notes):
+        f, t = self.f, self.f.t
+        names = variables(len(extents))
+        index = [place(offset, list(zip(strides, names, strict=True))) for offset, strides in laid]
+        lines, stored = self.body(index, order, outside), {}
+        n = size_of(self.dims)
+        if not sums:
+            for extent, name in zip(reversed(extents), reversed(names), strict=True):
+                lines = [f"for (ptrdiff_t {name} = 0; {name} < {extent}; {name}++) {{", *indented(lines), "}"]
+            f.add([*notes, *(lines if extents else ["{", *indented(lines), "}"])])
+            return
+        for m in sums:
+            if t.a[m] not in stored:
+                stored[t.a[m]] = f.new_name("block")
+                lines.append(f"{stored[t.a[m]]}[{names[0] + ' - from' * (n > BLOCK) if names else 0}] = {self.value_name(t.a[m])};")
+        ends, before = [], [f"double {f.label(m)};" for m in sums]
+        arrays = [f"double {name}[{min(n, BLOCK)}];" for name in stored.values()]
+
+        def rounded(m, text):
+            return f"{f.label(m)} = {f'(float)({text})' if t.narrow[m] else text};"
+
+        if n <= BLOCK:
+            lines = [f"for (ptrdiff_t i0 = 0; i0 < {n}; i0++) {{", *indented(lines), "}"] if names else lines
+            ends = [rounded(m, f"ft_sum_block_d({stored[t.a[m]]}, {n})") for m in sums]
+            lines = [*before, "{", *indented([*arrays, *lines, *ends]), "}"]
+        else:
+            cascade = {m: f.new_name("total") for m in sums}
+            ends = [f"ft_cascade_add(&{cascade[m]}, ft_sum_block_d({stored[t.a[m]]}, to - from));" for m in sums]
+            lines = [*arrays, f"const ptrdiff_t to = from + FT_BLOCK < {n} ? from + FT_BLOCK : {n};",
+                     "for (ptrdiff_t i0 = from; i0 < to; i0++) {", *indented(lines), "}", *ends]
+            lines = [f"for (ptrdiff_t from = 0; from < {n}; from += FT_BLOCK) {{", *indented(lines), "}"]
+            lines = [*[f"ft_cascade {name} = {{.blocks = 0}};" for name in cascade.values()], *lines,
+                     *[rounded(m, f"ft_cascade_total(&{cascade[m]})") for m in sums]]
+            lines = [*before, "{", *indented(lines), "}"]
+        f.add([*notes, *[f"/* {comment(f'{f.label(m)} = sum({f.label(t.a[m])})')} */" for m in sums], *lines], sums)
+
+    def value_name(self, m):
+        return f"v{self.f.label(m)[1:]}"
+
+    def body(self, index, order, outside):
+        """The lines for one element."""
+        f, t = self.f, self.f.t
+        lines, kept = [], set(outside)
+        readers, local = {}, {}
+        for m in self.members:
+            for k in t.operands(m):
+                readers[k] = readers.get(k, 0) + 1
+
+        def text(k):
+            if k in self.inside:
+                return self.value_name(k)
+            if not t.dims[k]:
+                return f.scalar(k)
+            if k in local:
+                return local[k]
+            read = f"{f.array(t.root(k))}[{index[order[k]]}]"
+            if readers[k] == 1:
+                return f"(double){read}" if t.narrow[k] else read
+            local[k] = f"v{f.label(k)[1:]}" if f.label(k) else f.new_name("u")
+            lines.append(f"const double {local[k]} = {read};")
+            return local[k]
+
+        for m in self.members:
+            if t.op[m] == "sum":
+                continue
+            value = f.module.value(t.op[m], [text(k) for k in t.operands(m)][:ARITY.get(t.op[m], 1)], True)
+            value = f"(float)({value})" if t.narrow[m] else value
+            if m in kept and m not in readers:
+                lines.append(f"{f.array(m)}[{index[0]}] = {value};")
+                continue
+            lines.append(f"const double {self.value_name(m)} = {value};")
+            if m in kept:
+                lines.append(f"{f.array(m)}[{index[0]}] = {'(float)' * t.narrow[m]}{self.value_name(m)};")
+        return lines

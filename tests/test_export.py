@@ -1,0 +1,244 @@
+"""Programs as C: what is exported compiles without a warning and has the program's bits."""
+import ctypes
+import os
+import re
+import shutil
+import subprocess
+
+import fuzz
+import numpy as np
+import pytest
+from table import ROWS, function, sample
+from test_saving import PROGRAMS, M, V
+
+import fasttape as ft
+from fasttape._core import batch as _batch
+from fasttape._core import vm
+
+COMPILER = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
+STRICT = ("-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror")
+HAS_FMA = vm.isa() != "baseline" or os.uname().machine == "aarch64"
+
+
+def leaves(tree):
+    return _batch.leaves_of(tree)
+
+
+def built(folder, exports, *flags):
+    """Compile some exports into one library."""
+    for name, export in exports.items():
+        (folder / f"{name}.c").write_text(export.source, encoding="utf-8")
+        (folder / f"{name}.h").write_text(export.header, encoding="utf-8")
+    no_fma = [] if HAS_FMA else ["-DFASTTAPE_NO_FMA"]
+    fast = [] if not HAS_FMA or os.uname().machine != "x86_64" else ["-mfma"]
+    names = sorted(exports)
+    jobs = [subprocess.Popen([COMPILER, *STRICT, *(flags or ("-O1",)), *no_fma, *fast, "-fPIC", "-c", *[f"{name}.c" for name in names[k::2]]],
+                             cwd=folder, stderr=subprocess.PIPE, text=True) for k in range(min(2, len(names)))]
+    for job in jobs:
+        _, said = job.communicate()
+        assert job.returncode == 0, said[:5000]
+    target = folder / f"lib{names[0]}.so"
+    subprocess.run([COMPILER, "-shared", *[f"{name}.o" for name in names], "-o", target, "-lm"], cwd=folder, check=True)
+    return ctypes.CDLL(str(target))
+
+
+def run(library, export, name, args, results):
+    """Call an exported function: the status, and what it wrote, shaped like `results`."""
+    function = getattr(library, name)
+    size = int(re.search(rf"#define {name.upper()}_WORKSPACE (\d+)", export.header)[1])
+    passed, out = [], []
+    for x in args:
+        if isinstance(x, np.ndarray):
+            x = np.ascontiguousarray(x)
+            passed.append(x)
+        else:
+            passed.append((ctypes.c_float if isinstance(x, np.float32) else ctypes.c_double)(x))
+    for y in results:
+        out.append(np.full(np.shape(y), np.nan, np.asarray(y).dtype))
+    work = np.full(size + 2, np.nan)
+    work[-1] = work[0] = 12345.0
+    given = [ctypes.c_void_p(x.ctypes.data) if isinstance(x, np.ndarray) else x for x in passed]
+    status = function(*given, *[ctypes.c_void_p(y.ctypes.data) for y in out], ctypes.c_void_p(work.ctypes.data + 8))
+    assert work[-1] == work[0] == 12345.0, "it wrote beyond its workspace"
+    return status, out
+
+
+def same(found, wanted, ulp=0):
+    wanted = np.asarray(wanted)
+    assert found.shape == wanted.shape and found.dtype == wanted.dtype
+    if ulp:
+        np.testing.assert_allclose(found, wanted, rtol=1e-13 if wanted.dtype == np.float64 else 1e-5, atol=1e-13 if wanted.dtype == np.float64 else 1e-6)
+        return
+    nan = np.isnan(wanted)
+    assert (np.isnan(found) == nan).all()
+    bits = f"u{wanted.dtype.itemsize}"
+    assert (np.where(nan, 0, found.view(bits)) == np.where(nan, 0, wanted.view(bits))).all(), (found, wanted)
+
+
+class Case:
+    """A program, arguments to try, and the derivatives to export with it."""
+
+    def __init__(self, f, *examples, kinds=None, argnum=None, ulp=0, program=None):
+        self.program = program or ft.trace(f, *examples[0])
+        self.examples, self.kinds, self.argnum, self.ulp = examples, kinds, argnum, ulp
+
+    def export(self, name):
+        return self.program.to_c(name, derivatives=self.kinds, argnum=self.argnum)
+
+    def check(self, library, export, name):
+        made = [(name, self.program)]
+        moving = tuple(k for k, x in enumerate(self.examples[0]) if isinstance(x, (float, np.floating)) or
+                       (isinstance(x, np.ndarray) and x.dtype.kind == "f")) if self.argnum is None else self.argnum
+        if f"int {name}_gradient(" in export.header:
+            made.append((f"{name}_gradient", self.program.value_and_grad(moving)))
+        if f"int {name}_jacobian(" in export.header:
+            made.append((f"{name}_jacobian", self.program.jacobian(moving)))
+        for name, program in made:
+            for args in self.examples:
+                wanted = leaves(program(*args))
+                status, found = run(library, export, name, leaves([x for x in args if not fixed(x)]), wanted)
+                assert status == 0
+                for a, b in zip(found, wanted):
+                    same(a, b, self.ulp)
+
+
+def fixed(x):
+    return isinstance(x, (int, str)) or (isinstance(x, np.ndarray) and x.dtype.kind != "f")
+
+
+def every_op(shape, dtype, variant):
+    """All elementwise ops of the table at once."""
+    args = [sample(name, shape, dtype) for name in ROWS]
+    if variant:                                                 # one operand a number, the other an array
+        args = [[x if k % 2 == variant - 1 else np.asarray(x).dtype.type(np.ravel(x)[0]) for k, x in enumerate(xs)] for xs in args]
+    return Case(lambda args: [1.0 * function(name)(*xs) if ROWS[name].truth else function(name)(*xs) for name, xs in zip(ROWS, args)],
+                (args,), kinds=())
+
+
+def elements(x, v):
+    for k in range(5):
+        x[k] = v[k] * x[k] + 1.0
+        x[k + 1] += x[k]
+    return x
+
+
+def programs():
+    rng = np.random.default_rng(0)
+    cube = rng.normal(size=(4, 3, 5))
+    cases = {f"saved_{name.replace(' ', '_')}": Case(f, args) for name, (f, args) in PROGRAMS.items() if name not in ("newton", "product", "irregular")}
+    cases["saved_newton"] = Case(*[fuzz.newton], (2.0,), (9.0,), kinds=())
+    cases["saved_product"] = Case(PROGRAMS["product"][0], PROGRAMS["product"][1], ulp=4)
+    for name, (shape, dtype, variant) in {"arrays": (7, np.float64, 0), "arrays32": ((2, 3), np.float32, 0), "numbers": ((), np.float64, 0),
+                                          "numbers32": ((), np.float32, 0), "mixed": (300, np.float64, 1), "mixed2": (5, np.float32, 2)}.items():
+        cases[f"ops_{name}"] = every_op(shape, dtype, variant)
+    cases["sums"] = Case(lambda x: (x.sum(), x.sum(0), x.sum(1), x.sum(2), x.sum((0, 2)), x.T.sum(), x[::2, ::-1].sum(1), x.max(), x.min(1), x.mean((1, 2)),
+                                    x[:, 1].max(0), x.T.sum(0)), (cube,), kinds=())
+    cases["sums32"] = Case(lambda x: (x.sum(), x.sum(0), x.sum(1), x.sum(2), x.T.sum(), x[::2, ::-1].sum(1), x.max(), x.min(1)),
+                           (cube.astype(np.float32),), kinds=())
+    for n in (1, 15, 16, 17, 255, 256, 257, 1000, 4097):
+        cases[f"long_sum_{n}"] = Case(lambda x: (np.exp(x) * x).sum() + x[::-1].sum() + (x * x).max(), (rng.normal(size=n),))
+    cases["long_rows"] = Case(lambda x: (x.sum(0), x.sum(1), x.T.sum(0), np.tanh(x).sum()), (rng.normal(size=(7, 300)),), kinds=())
+    cases["long_sum32"] = Case(lambda x: np.exp(x).sum(), (rng.normal(size=700).astype(np.float32),))
+    cases["vectors"] = Case(lambda a, x, y: (a @ x, y @ a, a.T @ y, x @ a.T, y @ y, a[:, ::-1] @ x), (rng.normal(size=(11, 13)), rng.normal(size=13), rng.normal(size=11)),
+                            kinds=())
+    cases["quadratic"] = Case(lambda a, x: np.tanh(a @ np.tanh(a.T @ x)).sum(), (rng.normal(size=(9, 6)), rng.normal(size=9)), argnum=(1,))
+    cases["matrices"] = Case(lambda a, b: (a @ b, (a @ b).T @ a, cube @ b.T[:5, :2]), (rng.normal(size=(4, 3)), rng.normal(size=(3, 6))), kinds=(), ulp=4)
+    cases["matrices32"] = Case(lambda a, b: (a @ b, a.T @ a, a @ b[:, 0]), (rng.normal(size=(4, 3)).astype("f"), rng.normal(size=(3, 6)).astype("f")), kinds=(), ulp=4)
+    cases["elements"] = Case(elements, (rng.normal(size=6), rng.normal(size=5)))
+    cases["views"] = Case(lambda x: (x.T[1], x[::-1, 1:].ravel(), x[2], x[:, :1] * x[1], np.broadcast_to(x[0], (2, 4, 3)) + x, x, x, x[1, 2]),
+                          (rng.normal(size=(4, 3)),), kinds=())
+    cases["same_twice"] = Case(lambda x, y: (x, x, y * 2.0, y * 2.0, M, 3.0, -0.0, np.inf, y, M.T), (1.5, V), kinds=())
+    cases["constants"] = Case(lambda x: x * np.array([np.inf, -np.inf, np.nan, -0.0, 5e-324, 1e-310, 1.7976931348623157e308]), (np.ones(7),), kinds=())
+    cases["constants32"] = Case(lambda x: x * np.array([np.inf, -np.inf, np.nan, -0.0, 1e-45, 1e-40, 3.4e38], "f"), (np.ones(7, "f"),), kinds=())
+    cases["odd_numbers"] = Case(lambda x: (x * 5e-324, x * -0.0, x + np.inf, x * 1e308, x - np.nan, x * 1e-320), (1.0,), kinds=())
+    cases["gathers"] = Case(lambda x: (x[[0, 2, 2, 1]], x[np.array([[-1, 0], [1, 1]])], x[:, [2, 0]] * 2.0, x[:, [1, 1]]), (rng.normal(size=(3, 4)),), kinds=())
+    cases["scattered"] = Case(lambda x: (x[[0, 2, 2, 1]] * x[1]).sum(), (rng.normal(size=(3, 4)),))
+    cases["no_arguments"] = Case(lambda: (1.0, np.arange(3.0)), ())
+    cases["none"] = Case(lambda x: None, (1.0,))
+    cases["trees"] = Case(lambda p, k: {"a": [p["x"] * k, p["y"][0]], "b": (p["x"].sum(),)}, ({"x": V, "y": [2.0, V]}, 3.0), kinds=())
+    cases["float32_number"] = Case(lambda x, y: x * x * np.float32(0.1) + y, (np.float32(0.3), np.float32(0.7)))
+    cases["casts"] = Case(lambda x: (x.astype(np.float32) * np.float32(0.1), x.astype(np.float32).astype(np.float64) * 0.1), (V,), kinds=())
+    inner = ft.trace(lambda a, v: (np.sin(a) * v, v.sum() * a), 0.5, V)
+    cases["called"] = Case(lambda x, v: inner(x, np.tanh(v))[0].sum() + inner(2.0 * x, v[::-1])[1], (0.3, V))
+    cases["called_unread"] = Case(lambda x, v: inner(x, v)[1], (0.3, V))
+    cases["pendulum"] = Case(lambda a, v: swing(a, v), (0.5, 0.1))
+    cases["lotka"] = Case(lotka, (np.array([0.5, 0.02, 0.4, 0.01]),))
+    cases["cells"] = Case(lambda u: heat(u), (np.sin(np.arange(40.0)),))
+    cases["long_numbers"] = Case(irregular, (0.3, 0.7))
+    cases["long_arrays"] = Case(long_arrays, (V, 0.3))
+    for where in ("reverse", "reverse32"):
+        cases[f"scan_{where}"] = Case(layers, (rng.normal(size=(3, 3)).astype("f" if where == "reverse32" else "d"), rng.normal(size=(5, 3)).astype("f" if where == "reverse32" else "d")), ulp=4)
+    cases["scan_numbers32"] = Case(lambda a, xs: ft.scan(lambda c, x: (np.tanh(c * a + x), c * x), a, xs)[1].sum(), (np.float32(0.3), V.astype("f")))
+    cases["scan_arrays"] = Case(lambda a, xs: ft.scan(lambda c, x: (np.tanh(c * a + x), c), V * a, xs)[0].sum(), (0.3, np.linspace(0, 1, 12).reshape(4, 3)[:, :1] * np.ones(5)))
+    cases["scan_jacobian"] = Case(lambda a, xs: ft.scan(lambda c, x: (np.tanh(c * a + x), c * 2.0), V * a, xs)[1], (0.3, np.ones((3, 5))), kinds=("jacobian",))
+    cases["scan_inside"] = Case(lambda a: ft.fori_loop(0, 4, lambda i, c: ft.fori_loop(0, 3, lambda j, d: np.sin(d) * a, c), a), (0.7,))
+    hess = ft.trace(lambda a, xs: ft.scan(lambda c, x: (np.tanh(c * a + x), None), a * 1.0, xs)[0], 0.3, V).hessian()
+    cases["scan_second"] = Case(None, (0.3, V), program=hess, kinds=())
+    cases["while_arrays"] = Case(lambda x: ft.while_loop(lambda c: c.sum() < 10.0, lambda c: c * 1.5, x), (V,), kinds=())
+    batch = ft.trace(ft.vmap(lambda x: np.sin(x) * x[0]), rng.normal(size=(6, 2)))
+    cases["lanes"] = Case(None, (rng.normal(size=(6, 2)),), program=batch, kinds=())
+    cases["zero_size"] = Case(lambda x, y: (x @ y, x.sum(), x.sum(0), np.sin(x), y[:, :0], (x * 2.0).ravel()), (np.zeros((0, 3)), np.zeros((3, 2))), kinds=())
+    cases["keywords"] = Case(lambda register, double_, printf, work, s1, i0, result: register * double_ + printf - work * s1 + i0 * result, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0))
+    cases["large_known"] = Case(lambda x: (x * np.linspace(0, 1, 20000)).sum(), (0.3,), kinds=())
+    return cases
+
+
+def swing(angle, velocity):
+    for _ in range(100):
+        velocity = velocity - 0.01 * 9.81 * np.sin(angle)
+        angle = angle + 0.01 * velocity
+    return angle * angle
+
+
+def lotka(p):
+    x, y = 30.0, 4.0
+    for _ in range(200):
+        x, y = x + 0.01 * (p[0] * x - p[1] * x * y), y + 0.01 * (p[3] * x * y - p[2] * y)
+    return x + y
+
+
+def heat(u):
+    for _ in range(5):
+        u = u.copy()
+        for k in range(1, 39):
+            u[k] = u[k] + 0.1 * (u[k - 1] - 2 * u[k] + u[k + 1])
+    return (u * u).sum()
+
+
+def irregular(x, y):
+    rng = np.random.default_rng(0)
+    values = [x, y]
+    for kind, back in zip(rng.integers(0, 3, 1500), rng.integers(1, 9, 1500)):
+        a, b = values[-1], values[-min(int(back), len(values))]
+        values.append(a * 0.5 + b if kind == 0 else np.sin(a) - b if kind == 1 else a * b + 0.25)
+    return values[-1]
+
+
+def long_arrays(v, a):
+    rng = np.random.default_rng(1)
+    for k in range(400):
+        v = np.sin(v) * a + v[::-1] if rng.random() < 0.5 else v * v.sum() * 0.1
+        a = a * 0.9 + v[k % 5]
+    return v.sum()
+
+
+def layers(w, xs):
+    return ft.scan(lambda h, x: (np.tanh(w @ h + x), (h * h).sum()), xs[0], xs)[1].sum()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    cases = programs()
+    exports = {name: case.export(name) for name, case in cases.items()}
+    return cases, exports, built(folder, exports), folder
+
+
+NAMES = sorted(programs()) if COMPILER else []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exported_c_has_the_bits_of_the_program(name, exported):
+    cases, exports, library, _ = exported
+    cases[name].check(library, exports[name], name)
