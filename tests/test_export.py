@@ -242,3 +242,140 @@ NAMES = sorted(programs()) if COMPILER else []
 def test_exported_c_has_the_bits_of_the_program(name, exported):
     cases, exports, library, _ = exported
     cases[name].check(library, exports[name], name)
+
+
+# ---- guards
+
+def looks(x, a):
+    y = x * a
+    if (y > 0.0).all() and not (y > 5.0).any() and y.argmax() == 4 and y[::-1].min() < 0.3 and a > 0.5 and int(y[1] * 10) == 3 and round(y[2] * 4) == 2 and np.floor(a) == 0.0:
+        return y[int(y[0] * 4)]
+    return y[0]
+
+
+def masked(x):
+    return x[x > 0.2].sum()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guarded")
+    programs = {"absolute": ft.trace(fuzz.absolute, 1.0), "looks": ft.trace(looks, V, 1.0), "masked": ft.trace(masked, V)}
+    exports = {name: program.to_c(name) for name, program in programs.items()}
+    return programs, exports, built(folder, exports)
+
+
+@pytest.mark.parametrize(("name", "args"), [
+    ("absolute", (3.0,)), ("absolute", (-3.0,)), ("absolute", (0.0,)), ("absolute", (np.nan,)),
+    *[("looks", (x, a)) for x in (V, -V, V + 0.2 * (np.arange(5) == 1), V[::-1].copy(), V + np.nan) for a in (1.0, 0.6, 0.99, 1.01, -1.0)],
+    *[("masked", (x,)) for x in (V, V + 0.01, -V, V[::-1].copy(), V * 3)]])
+def test_guards_see_what_the_program_sees(name, args, guarded):
+    programs, exports, library = guarded
+    try:
+        wanted = programs[name](*args)
+    except ft.GuardError:
+        wanted = None
+    for kind in ("", "_gradient"):
+        results = [np.float64(0), *([] if not kind else args)]
+        status, found = run(library, exports[name], name + kind, args, results)
+        assert (status == 0) == (wanted is not None)
+        if wanted is not None:
+            same(found[0], wanted)
+
+
+def test_the_header_names_the_lines_of_guards(guarded):
+    _, exports, _ = guarded
+    assert re.search(r"1: bool\(value\) is not True, .*fuzz\.py:\d+", exports["absolute"].header)
+
+
+def test_ways_to_look_that_have_no_c():
+    program = ft.trace(lambda x: x[0] if x.reshape(5, 1).argmax(0)[0] == 4 else x[1], V)
+    with pytest.raises(NotImplementedError, match=r"test_export\.py:\d+ in a way that has no C"):
+        program.to_c("looked")
+
+
+# ---- names and files
+
+@pytest.mark.parametrize("name", ["", "2x", "a b", "é", "for", "class", "main", "sin", "ft_x", "_x", "memcpy", "x;", None, 3])
+def test_bad_names(name):
+    with pytest.raises(ValueError, match="to_c: the name of the C functions must be an identifier"):
+        ft.trace(np.sin, 1.0).to_c(name)
+
+
+def test_other_bad_arguments():
+    program = ft.trace(lambda x: (x, x), V)
+    with pytest.raises(ValueError, match="derivatives must be"):
+        program.to_c("f", derivatives="hessian")
+    with pytest.raises(TypeError):
+        program.to_c("f", derivatives="gradient")
+    with pytest.raises(OSError):
+        program.to_c("f", "/no/such/folder")
+
+
+def test_the_reversal_of_an_open_loop_is_refused():
+    program = ft.trace(fuzz.newton, 2.0)
+    with pytest.raises(NotImplementedError, match=r"while_loop.*fori_loop or scan"):
+        program.to_c("newton")
+    assert "while (" in program.to_c("newton", derivatives=()).source
+
+
+def test_the_example_runs_and_prints_what_the_program_gives(tmp_path):
+    def price(*, vol, spot, when):
+        return spot * ft.special.ndtr(vol * np.sqrt(when["t"])).sum()
+    vol, spot, when = 0.5 + 0.1 * np.arange(5.0), 0.5, {"t": 0.5}
+    program = ft.trace(lambda vol, n, spot=1.0: price(vol=vol, spot=spot, when=when) * n, vol, 3, spot)
+    export = program.to_c("price", tmp_path)
+    assert [(tmp_path / f"price{end}").read_text(encoding="utf-8") for end in (".c", ".h", "_example.c")] == list(export)
+    assert "n = 3" in export.header and "double vol" not in export.header and "vol " in export.header
+    subprocess.run([COMPILER, *STRICT, "-O2", *([] if HAS_FMA else ["-DFASTTAPE_NO_FMA"]), "price_example.c", "price.c", "-lm", "-o", "example"],
+                   cwd=tmp_path, check=True)
+    said = subprocess.run([tmp_path / "example"], capture_output=True, text=True, check=True).stdout.split("\n")
+    numbers = {line.split()[0]: [float(x) for x in line.split()[1:]] for line in said if line}
+    value, (slope, other) = program.value_and_grad((0, 2))(vol, 3, spot)
+    assert numbers == {"result": [value], "d_vol": slope.tolist(), "d_spot": [other]}
+
+
+def test_the_header_is_for_cpp_too(tmp_path):
+    plus = shutil.which("g++")
+    if plus is None:
+        pytest.skip("no C++ compiler")
+    ft.trace(lambda x: np.sin(x).sum(), V).to_c("wave", tmp_path)
+    (tmp_path / "use.cpp").write_text('#include "wave.h"\n#include "wave.h"\nint main() { double x[5] = {0}, y; return wave(x, &y, nullptr); }\n')
+    subprocess.run([COMPILER, *STRICT, "-c", "wave.c"], cwd=tmp_path, check=True)
+    subprocess.run([plus, "-Wall", "-Wextra", "-pedantic", "-Werror", "use.cpp", "wave.o", "-lm", "-o", "use"], cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "use"], check=True)
+
+
+def test_comments_end_where_they_should():
+    export = ft.compile(lambda x, how: x * 2.0, static=1)
+    export(1.0, "*/ #error /* \\")
+    source = export.programs[0].to_c("odd")
+    assert "* / #error / *" in source.header and source.header.count("/*") == source.header.count("*/")
+
+
+def test_loops_stay_loops_and_updates_stay_in_place():
+    def writes(x):
+        for k in range(400):
+            x[k] = x[k] * x[(7 * k * k) % 400] + 1.0
+        return x
+    assert len(ft.trace(swing, 0.1, 0.2).to_c("swing", derivatives=()).source.split("/* ---- swing")[1].split("\n")) < 40
+    body = ft.trace(writes, np.ones(400)).to_c("writes", derivatives=()).source.split("/* ---- writes")[1]
+    assert body.count("memcpy") <= 2
+
+
+def test_with_full_optimisation(tmp_path):
+    """Nothing that the compiler may do changes a bit."""
+    names = ("sums", "saved_regions", "pendulum", "long_sum_1000", "ops_arrays", "ops_mixed", "vectors", "scan_arrays", "lotka")
+    cases = {name: case for name, case in programs().items() if name in names}
+    exports = {name: case.export(name) for name, case in cases.items()}
+    library = built(tmp_path, exports, "-O3", *(["-march=native"] if os.uname().machine == "x86_64" and HAS_FMA else []))
+    for name, case in cases.items():
+        case.check(library, exports[name], name)
+
+
+def test_without_fused_multiply_add(tmp_path):
+    """Other last places, and no call of fma."""
+    export = ft.trace(lambda x: (np.exp(x) * np.sin(x)).sum(), V).to_c("plain", tmp_path)
+    subprocess.run([COMPILER, *STRICT, "-O1", "-DFASTTAPE_NO_FMA", "-fPIC", "-shared", "plain.c", "-lm", "-o", "plain.so"], cwd=tmp_path, check=True)
+    status, found = run(ctypes.CDLL(str(tmp_path / "plain.so")), export, "plain", (V,), [np.float64(0)])
+    assert status == 0 and found[0] == pytest.approx((np.exp(V) * np.sin(V)).sum(), rel=1e-14)

@@ -15,10 +15,24 @@ from .texts import comment, listed, number, operand
 
 
 class Statement:
-    __slots__ = ("arrays", "defines", "lines", "reads")
+    """`pure`: it does nothing but define a number."""
+    __slots__ = ("arrays", "defines", "lines", "pure", "reads")
 
-    def __init__(self, lines, reads, defines, arrays):
-        self.lines, self.reads, self.defines, self.arrays = lines, reads, defines, arrays
+    def __init__(self, lines, reads, defines, arrays, pure):
+        self.lines, self.reads, self.defines, self.arrays, self.pure = lines, reads, defines, arrays, pure
+
+
+def without_unread(statements, read, label):
+    """Without numbers that only pieces of size 0 would read; `read` are those that are read at the end."""
+    out, read = [], set(read)
+    for s in reversed(statements):
+        unread = [i for i in s.defines if i not in read]
+        if s.pure and unread:
+            continue
+        s.lines += [f"(void){label(i)};" for i in unread]
+        read |= s.reads
+        out.append(s)
+    return out[::-1]
 
 
 class Function:
@@ -30,7 +44,7 @@ class Function:
         self.t, self.texts = Tape(program), module.texts_of(program)
         self.inputs, self.results = inputs, results
         self.memory = Memory(self.t, results)
-        self.statements, self.pending, self.dying = [], [], []
+        self.statements, self.dying = [], []
         self.reads, self.arrays = set(), set()
         self.tail_reads, self.tail_arrays = set(), set()      # of what stands at its end, beside the statements
         self.stores = {}
@@ -83,9 +97,9 @@ class Function:
 
     # statements
 
-    def add(self, lines, defines=()):
+    def add(self, lines, defines=(), pure=False):
         """The reads and arrays since the statement before."""
-        self.statements.append(Statement(lines, self.reads, tuple(defines), self.arrays))
+        self.statements.append(Statement(lines, self.reads, tuple(defines), self.arrays, pure))
         self.reads, self.arrays = set(), set()
 
     def note(self, i):
@@ -95,7 +109,7 @@ class Function:
 
     def define(self, i, text):
         """A number."""
-        self.add([f"const double {self.label(i)} = {f'(float)({text})' if self.t.narrow[i] else text};"], [i])
+        self.add([f"const double {self.label(i)} = {f'(float)({text})' if self.t.narrow[i] else text};"], [i], True)
 
     def copied(self, i):
         """Lines that copy an array into memory of its own; and its name. For those who read no strides."""
@@ -129,7 +143,7 @@ class Function:
         if self.public:
             for i in range(t.n_input):
                 if t.narrow[i] and not t.dims[i] and t.last[i] >= 0:
-                    self.add([f"const double {self.label(i)} = {self.inputs[i]};"], [i])
+                    self.add([f"const double {self.label(i)} = {self.inputs[i]};"], [i], True)
         for i in range(t.n_input, t.n):
             if t.needed[i]:
                 self.entry(i)
@@ -238,6 +252,7 @@ class Function:
 
     def text(self, head, tail=()):
         """The whole function: its first line, what stands at its end."""
+        self.statements = without_unread(self.statements, self.tail_reads, self.label)
         head = listed(f"{head}(", self.parameters(), ")")
         text = self.whole(head, list(tail)) if sum(len(s.lines) for s in self.statements) <= PART else in_parts(self, head, list(tail))
         return text.replace(CALLS, self.memory.call_place())
@@ -247,7 +262,7 @@ class Function:
         for s in self.statements:
             arrays |= s.arrays
             lines += s.lines
-        words = set(self.module.word.findall("\n".join([*lines, *tail])))
+        words = self.module.words([*lines, *tail])
         declared = self.declarations(arrays, False, words)
         words |= {"work"} if declared or CALLS in words else set()
         lines = declared + lines + tail

@@ -1,8 +1,11 @@
 """What the traced function saw of the values, as conditions in C: what it must see again."""
+import functools
+
 import numpy as np
 
 from fasttape._core.tracer import Look
 
+from .nest import walk
 from .tape import contiguous, size_of
 from .texts import comment, number, operand
 
@@ -30,30 +33,45 @@ def condition(f, i, how, seen, place):
         if how is float or how is None:
             return [], differs(text, float(seen))
         if isinstance(how, Look) and how.name in ("index", "astype"):
-            return [], whole(text, np.asarray(seen), None, how, place)
+            return [], whole(text, np.asarray(seen), how, place)
         refuse(how, place)
     array, offset, strides = f.lies_at(i)
+    here, name = (offset, strides), f.new_name("failed")
     if how is bool and size_of(t.dims[i]) == 1:
         return [], f"({array}[{offset}] != 0) != {int(seen)}"
+    if isinstance(how, Look) and how.name == "reduce" and how.args[1:] == (None, False) and how.args[0] in REDUCED and np.shape(seen) == ():
+        return REDUCED[how.args[0]](t, i, name, array, here, int(seen), lambda: refuse(how, place))
     if how is not None and not (isinstance(how, Look) and how.name in ("index", "astype")) or not isinstance(seen, np.ndarray) \
-            or seen.shape != t.dims[i]:
+            or seen.shape != t.dims[i] or seen.dtype.kind not in "bif" or (seen.dtype.kind == "i" and seen.size and np.abs(seen).max() > 2**53):
         refuse(how, place)
-    if not t.is_contiguous(i):
-        refuse(how, place)
-    n = seen.size
-    if n == 0:
-        return [], "0"
-    wanted = np.ascontiguousarray(seen)
-    if wanted.dtype.kind not in "bif" or (wanted.dtype.kind == "i" and np.abs(wanted).max() > 2**53):
-        refuse(how, place)
-    numbers = f.module.known(wanted.astype(np.float64), t.dims[i], 0)
-    name, at = f.new_name("failed"), f"{array}[{offset} + i0]" if offset else f"{array}[i0]"
-    test = f"({at} != 0) != ({numbers}[i0] != 0)" if wanted.dtype.kind == "b" else f"trunc({at}) != {numbers}[i0]" if wanted.dtype.kind == "i" \
-        else f"ft_bits({at}) != ft_bits({numbers}[i0])"
-    return [f"int {name} = 0;", f"for (ptrdiff_t i0 = 0; i0 < {n}; i0++) {name} |= {test};"], name
+    numbers = f.module.known(np.ascontiguousarray(seen, np.float64), t.dims[i], 0)
+
+    def differ(y, a):
+        left, right = f"{array}[{a}]", f"{numbers}[{y}]"
+        return [f"{name} |= " + {"b": f"({left} != 0) != ({right} != 0);", "i": f"trunc({left}) != {right};"}.get(
+            seen.dtype.kind, f"ft_bits({left}) != ft_bits({right});")]
+
+    return [f"int {name} = 0;", *walk(t.dims[i], [(0, contiguous(t.dims[i])), here], differ)], name
 
 
-def whole(text, seen, _, how, place):
+def all_of(t, i, name, array, here, seen, refuse, any_of=0):
+    step = (lambda a: [f"{name} |= {array}[{a}] != 0;"]) if any_of else (lambda a: [f"{name} &= {array}[{a}] != 0;"])
+    return [f"int {name} = {1 - any_of};", *walk(t.dims[i], [here], step)], f"{name} != {seen}"
+
+
+def place_of(t, i, name, array, here, seen, refuse, order=">="):
+    """The first largest, or the first nan, as NumPy has it."""
+    if not t.is_contiguous(i) or size_of(t.dims[i]) == 0:
+        refuse()
+    best, other = f"{array}[{here[0]} + {name}]", f"{array}[{here[0]} + i0]"
+    return [f"ptrdiff_t {name} = 0;", f"for (ptrdiff_t i0 = 1; i0 < {size_of(t.dims[i])}; i0++)",
+            f"    if (!({best} {order} {other}) && {best} == {best}) {name} = i0;"], f"{name} != {seen}"
+
+
+REDUCED = {"all": all_of, "any": functools.partial(all_of, any_of=1), "argmax": place_of, "argmin": functools.partial(place_of, order="<=")}
+
+
+def whole(text, seen, how, place):
     if seen.shape != () or seen.dtype.kind not in "bif":
         refuse(how, place)
     if seen.dtype.kind == "b":
@@ -89,5 +107,3 @@ def lines(f, guards):
 def comment_of(place):
     return f"    /* {comment(f'{place[0]}:{place[1]}')} */"
 
-
-__all__ = ["contiguous", "described", "lines"]

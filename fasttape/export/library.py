@@ -9,7 +9,7 @@ from fasttape._core import sources as _sources
 WORD = re.compile(r"[A-Za-z_]\w*")
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 # By hand below: what asks for the compiler or the processor. OP_ are the reductions, FT_LOOP is not for this.
-OURS = {"FT_INLINE", "FT_HAS_FMA", "FT_FMA", "FT_LOOP", "FT_NOINLINE", "FT_TEXTS"}
+OURS = {"FT_INLINE", "FT_HAS_FMA", "FT_FMA", "FT_LOOP", "FT_NOINLINE"}
 REDUCTIONS = "enum { OP_sum, OP_max, OP_min };\n"
 
 PREAMBLE = """\
@@ -48,6 +48,14 @@ PREAMBLE = """\
 #else
 #define FT_HAS_FMA 1
 #define FT_FMA(a, b, c) fma(a, b, c)
+#endif
+
+/* Arrays that are never written. gcc 12.2 makes wrong code for AVX-512 where it copies from what it knows to be constant
+ * (memcpy of 19 doubles, nine of them 1.0): it is not told. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ == 12
+#define FT_KNOWN static
+#else
+#define FT_KNOWN static const
 #endif
 """
 

@@ -9,7 +9,7 @@ from fasttape._core import sources as _sources
 
 from . import guards as _guards
 from .function import Function
-from .library import PREAMBLE, is_total, needed
+from .library import COMMENT, PREAMBLE, WORD, is_total, needed
 from .tape import ARITY, Tape, size_of
 from .texts import comment, initialiser
 
@@ -19,7 +19,10 @@ ABC = re.compile(r"\b[abc]\b")
 
 
 class Module:
-    word = re.compile(r"[A-Za-z_]\w*")
+    @staticmethod
+    def words(lines):
+        """The names in some lines, without comments."""
+        return set(WORD.findall(COMMENT.sub("", "\n".join(lines))))
 
     def __init__(self, name):
         self.name, self.functions, self.order, self.arrays, self.known_texts = name, {}, [], {}, []
@@ -39,6 +42,14 @@ class Module:
             return f"ft_{op}{core}({', '.join(bare(x) for x in operands)})"
         return ABC.sub(lambda found: operands[ord(found[0]) - ord("a")], value)
 
+    def table(self, numbers):
+        """The name of an array of extents or strides."""
+        key = tuple(numbers)
+        if key not in self.arrays:
+            self.arrays[key] = f"known{len(self.arrays)}"
+            self.known_texts.append(f"static const int64_t {self.arrays[key]}[{max(len(key), 1)}] = {{{', '.join(map(str, key or (0,)))}}};\n")
+        return self.arrays[key]
+
     def n_results(self, program):
         return len(_saved.program_out(program)["outputs"])
 
@@ -47,13 +58,13 @@ class Module:
 
     def known(self, array, dims, dtype):
         """The name of an array that the program has from its trace."""
-        key = id(array), size_of(dims), dtype
+        key = id(array), size_of(dims), dtype, "array"
         if key not in self.arrays:
             self.kept.append(array)
             name = self.arrays[key] = f"known{len(self.arrays)}"
             kind, of = KINDS[4 if dtype == PLACES else dtype & 1]
-            flat = np.ascontiguousarray(array).reshape(-1).view(of)[:size_of(dims)]
-            self.known_texts.append(f"static const {kind} {name}[{max(flat.size, 1)}] = {{\n{initialiser(flat)}\n}};\n")
+            flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)[:size_of(dims) * np.dtype(of).itemsize].view(of)
+            self.known_texts.append(f"FT_KNOWN {kind} {name}[{max(flat.size, 1)}] = {{\n{initialiser(flat)}\n}};\n")
         return self.arrays[key]
 
     def said(self, f, i, callee):
@@ -85,7 +96,9 @@ class Module:
         return f
 
     def source(self, header):
-        code = "\n".join([*self.known_texts, *self.order])
+        words = self.words(self.order)
+        known = [text for name, text in zip(self.arrays.values(), self.known_texts, strict=True) if name in words]
+        code = "\n".join([*known, *self.order])
         library = needed(code)
         parts = [f"/* Written by fasttape: {self.name}. What it computes is said in {header}. */\n", f'#include "{header}"\n', PREAMBLE]
         if library:

@@ -41,7 +41,7 @@ def in_parts(f, head, tail):
         own = {i for s in part for i in s.defines}
         arrays = {a for s in part for a in s.arrays}
         body = [line for s in part for line in s.lines]
-        words = set(f.module.word.findall("\n".join(body)))
+        words = f.module.words(body)
         lines = f.declarations(arrays, True, words)
         for i in sorted(reads - own):
             if f.t.op[i] == "input" and i not in home:
@@ -55,13 +55,13 @@ def in_parts(f, head, tail):
             lines += [f"const float {f.inputs[i]} = frame->{f.inputs[i]};" for i in range(f.t.n_input)
                       if f.t.narrow[i] and not f.t.dims[i] and i in own]
         ends = [f"work[{f.memory.slot_at(slot[i])}] = {f.label(i)};" for i in sorted(own) if i in slot]
-        if "work" in set(f.module.word.findall("\n".join(lines + body + ends))):
+        if "work" in f.module.words(lines + body + ends):
             lines.insert(0, "double *const work = frame->work;")
         lines += body + ends
-        if not lines or "frame" not in set(f.module.word.findall("\n".join(lines))):
+        if not lines or "frame" not in f.module.words(lines):
             lines.insert(0, "(void)frame;")
         text += "\n".join([f"static void {f.name}_part{k}(const {frame} *frame) {{", *indented(lines), "}", "", ""])
     lines = [f"const {frame} frame = {{{', '.join(names)}}};", *(f"{f.name}_part{k}(&frame);" for k in range(len(parts)))]
-    lines += f.declarations(f.tail_arrays, False, set(f.module.word.findall("\n".join(tail))))
+    lines += f.declarations(f.tail_arrays, False, f.module.words(tail))
     lines += [f"const double {f.label(i)} = work[{f.memory.slot_at(slot[i])}];" for i in sorted(f.tail_reads) if i in slot]
     return text + "\n".join([f"{head} {{", *indented(lines + tail), "}"]) + "\n"

@@ -42,6 +42,8 @@ def put(f, i, name, piece, view, add=False):
     """Lines that write a piece, or a number, into a region."""
     t = f.t
     there, sign = (view.offset, view.strides), "+=" if add else "="
+    if size_of(view.dims) == 0:
+        return []
     if not t.dims[piece]:
         number = "(float)" * t.narrow[i] + f.scalar(piece)
         return walk(view.dims, [there], lambda y: [f"{name}[{y}] {sign} {number};"])
@@ -104,10 +106,6 @@ def pack(f, i):
     f.add([f.note(i), *[f"{name}[{k}] = {'(float)' * t.narrow[i]}{f.scalar(node)};" for k, node in enumerate(t.operands(i))]])
 
 
-def table(numbers):
-    return f"(const int64_t[]){{{', '.join(map(str, numbers or [0]))}}}"
-
-
 def reduction(f, i):
     """Sums, maxima, minima: the library's own function, whose order follows from the shape."""
     t, a = f.t, f.t.a[i]
@@ -121,7 +119,7 @@ def reduction(f, i):
         if not t.dims[i]:
             f.define(i, text)
             return
-    rest = f"{source}, {t.narrow[a]}, {len(dims)}, {table(dims)}, {table(strides)}, {mask});"
+    rest = f"{source}, {t.narrow[a]}, {len(dims)}, {f.module.table(dims)}, {f.module.table(strides)}, {mask});"
     if t.dims[i]:
         f.memory.place(i)
         f.add([f.note(i), f"ft_reduce(OP_{op}, (char *){f.array(i)}, {rest}"])
