@@ -266,19 +266,10 @@ class Program(_program.Program):
         Examples
         --------
         >>> swing = trace(lambda angle, speed: 0.5 * speed**2 - 9.81 * np.cos(angle), 0.5, 0.0)
-        >>> print(swing.to_c("energy").header.split("\\n")[-8])
+        >>> print(*[line for line in swing.to_c("energy").header.split("\\n") if line.startswith("int energy_g")])
         int energy_gradient(double angle, double speed, double *result, double *d_angle, double *d_speed, double *workspace);
         """
-        who = f"{self.__name__}.to_c"
-        moving, default = _export.differentiable(self)
-        if argnum is not None:
-            moving = argnum if isinstance(argnum, tuple) else (argnum,)
-        kinds = (default if moving else ()) if derivatives is None else (derivatives,) if isinstance(derivatives, str) else tuple(derivatives)
-        if any(kind not in ("gradient", "jacobian") for kind in kinds):
-            raise ValueError(f"{who}: derivatives must be 'gradient' and 'jacobian', or one of them, got {derivatives!r}")
-        _export.check_name(name, who)
-        made = [(kind, moving, self.value_and_grad(moving) if kind == "gradient" else self.jacobian(moving)) for kind in kinds]
-        return _export.exported(self, name, folder, made)
+        return _export.to_c(self, name, folder, derivatives, argnum)
 
     def __reduce__(self):
         others = []

@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
+from fasttape.export import Export
 from fasttape.inspect import MemoryProfile, Node, Stats
 
 _P = ParamSpec("_P")
@@ -55,6 +56,14 @@ class Program(Generic[_P, _Y]):
         **named: Any,
     ) -> tuple[Any, Any]: ...
     def save(self, path: str | os.PathLike[str]) -> None: ...
+    def to_c(
+        self,
+        name: str,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        derivatives: Literal["gradient", "jacobian"] | Sequence[Literal["gradient", "jacobian"]] | None = None,
+        argnum: int | tuple[int, ...] | None = None,
+    ) -> Export: ...
     def table(
         self, *args: Any, tangents: Sequence[Any] | None = None, cotangents: Sequence[Any] | None = None, **named: Any
     ) -> list[Node]: ...

@@ -14,7 +14,7 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
-vm
+vm sources
 callee executors feed loop tape
 buffers needs record
 capture copies distinct elements entries index loops rows sweep
@@ -52,10 +52,11 @@ KNOWN = {
     "functions": {"_core"},
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},
-    "program": {"inspect", "saving", "schedules", "sparse", "transforms", "_core"},
+    "program": {"export", "inspect", "saving", "schedules", "sparse", "transforms", "_core"},
     "batches": {"program", "_core"},
     "sparse": set(),
     "saving": {"schedules", "_core"},
+    "export": {"_core"},
     "loops": {"schedules", "_core"},
     "schedules": set(),
     "tradeoff": {"loops", "plots", "program", "schedules", "transforms", "_core"},

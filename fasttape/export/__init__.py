@@ -9,11 +9,10 @@ import os
 from typing import NamedTuple
 
 from fasttape._core import saved as _saved
-
-from .example import example_text
-from .header import ARRAY, Signature, header_text
-from .module import Module
-from .texts import is_free, is_identifier
+from fasttape.export.example import example_text
+from fasttape.export.header import ARRAY, Signature, header_text
+from fasttape.export.module import Module
+from fasttape.export.texts import is_free, is_identifier
 
 
 class Export(NamedTuple):
@@ -37,6 +36,23 @@ def check_name(name, who):
     if not is_identifier(name) or not is_free(name):
         raise ValueError(f"{who}: the name of the C functions must be an identifier that is neither a word of C or C++ nor a name of its "
                          f"library, and does not begin with _ or ft_, got {name!r}")
+
+
+def to_c(program, name, folder, derivatives, argnum):
+    """See Program.to_c."""
+    who = f"{program.__name__}.to_c"
+    check_name(name, who)
+    moving, kinds = differentiable(program)
+    if argnum is not None:
+        moving = argnum if isinstance(argnum, tuple) else (argnum,)
+    if derivatives is not None:
+        kinds = (derivatives,) if isinstance(derivatives, str) else tuple(derivatives)
+    elif not moving:
+        kinds = ()
+    if any(kind not in ("gradient", "jacobian") for kind in kinds):
+        raise ValueError(f"{who}: derivatives must be 'gradient' and 'jacobian', or one of them, got {derivatives!r}")
+    made = [(kind, moving, program.value_and_grad(moving) if kind == "gradient" else program.jacobian(moving)) for kind in kinds]
+    return exported(program, name, folder, made)
 
 
 def exported(program, name, folder, derivatives):

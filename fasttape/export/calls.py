@@ -5,9 +5,8 @@ A loop that is to be reversed stores, of each step, what its reversal reads: the
 what the schedule StoreAll does; others have the same results, to the bit, and are exported as it.
 """
 from fasttape._core import saved as _saved
-
-from .nest import indented
-from .tape import size_of
+from fasttape.export.nest import indented
+from fasttape.export.tape import size_of
 
 CALLS = "WORK_OF_CALLS"             # where the workspace of calls begins, which shows at the end
 
@@ -175,7 +174,7 @@ def loop_parts(callee):
 def forward(f, callee, texts, results, keeper, tag, reader):
     """Lines of a loop over its arguments `texts`. `results`: of its carry, then the stacked ones, or None. Where there is a tag,
     what its reversal reads is kept: the data that `keeper` leaves, or the states. Returns lines, the store, memory to give back."""
-    n_constant, n_carry, n_x, length, go, body = loop_parts(callee)
+    n_constant, n_carry, _, length, go, body = loop_parts(callee)
     function = f.module.function(keeper or body)
     t = function.t
     constants, starts, xs = texts[:n_constant], texts[n_constant:n_constant + n_carry], texts[n_constant + n_carry:]

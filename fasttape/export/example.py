@@ -1,6 +1,6 @@
 """A program that calls the exported functions, to be begun from: it prints what they give for arguments made up here."""
-from .tape import size_of
-from .texts import wrapped
+from fasttape.export.tape import size_of
+from fasttape.export.texts import wrapped
 
 
 def array(kind, name, n):
@@ -8,8 +8,9 @@ def array(kind, name, n):
 
 
 def example_text(name, signatures):
-    lines = [f"/* How {name}.c is used. Build and run:", " *", f" *     cc -std=c11 -O2 {name}_example.c {name}.c -lm -o {name}_example && ./{name}_example",
-             " */", "#include <stdio.h>", "#include <stdlib.h>", "", f'#include "{name}.h"', ""]
+    lines = [f"/* How {name}.c is used. Build and run:", " *",
+             f" *     cc -std=c11 -O2 {name}_example.c {name}.c -lm -o {name}_example && ./{name}_example", " */",
+             "#include <stdio.h>", "#include <stdlib.h>", "", f'#include "{name}.h"', ""]
     for signature in signatures:
         lines += called(signature)
     lines += ["int main(void) {", *[f"    if (try_{s.name}()) return 1;" for s in signatures], "    return 0;", "}"]
@@ -22,8 +23,8 @@ def called(s):
     for k, name in enumerate(s.inputs):
         kind, n = "float" if t.narrow[k] else "double", size_of(t.dims[k])
         if t.dims[k]:
-            lines += [array(kind, name, n), f"    for (int at = 0; at < {n}; at++) {name}[at] = ({kind})(0.5 + 0.1 * (at % 5));"] if n else \
-                [array(kind, name, n)]
+            lines.append(array(kind, name, n))
+            lines += [f"    for (int at = 0; at < {n}; at++) {name}[at] = ({kind})(0.5 + 0.1 * (at % 5));"] * (n > 0)
         else:
             lines.append(f"    {kind} {name} = 0.5{'f' * t.narrow[k]};")
         texts.append(name)

@@ -3,15 +3,14 @@
 Entries are taken in order. Each becomes a statement that says which numbers and arrays it reads and defines; where functions
 begin and end, what is declared and what is handed on follows from that.
 """
-from .calls import CALLS
-from .memory import Memory
-from .nest import indented, walk
-from .parts import PART, in_parts
-from .runs import Run
-from .structural import emit
-from .tape import ARITY, Tape, contiguous, size_of
-from .texts import comment, listed, number, operand
-
+from fasttape.export.calls import CALLS
+from fasttape.export.memory import Memory
+from fasttape.export.nest import indented, walk
+from fasttape.export.parts import PART, in_parts
+from fasttape.export.runs import Run
+from fasttape.export.structural import emit
+from fasttape.export.tape import ARITY, Tape, contiguous, size_of
+from fasttape.export.texts import comment, listed, number, operand
 
 
 class Statement:

@@ -4,10 +4,9 @@ import functools
 import numpy as np
 
 from fasttape._core.tracer import Look
-
-from .nest import walk
-from .tape import contiguous, size_of
-from .texts import comment, number, operand
+from fasttape.export.nest import walk
+from fasttape.export.tape import contiguous, size_of
+from fasttape.export.texts import comment, number, operand
 
 WHOLE = {"round": "rint", "floor": "floor", "ceil": "ceil", "trunc": "trunc"}       # Python rounds halves to even, as rint does
 
@@ -42,7 +41,8 @@ def condition(f, i, how, seen, place):
     if isinstance(how, Look) and how.name == "reduce" and how.args[1:] == (None, False) and how.args[0] in REDUCED and np.shape(seen) == ():
         return REDUCED[how.args[0]](t, i, name, array, here, int(seen), lambda: refuse(how, place))
     if how is not None and not (isinstance(how, Look) and how.name in ("index", "astype")) or not isinstance(seen, np.ndarray) \
-            or seen.shape != t.dims[i] or seen.dtype.kind not in "bif" or (seen.dtype.kind == "i" and seen.size and np.abs(seen).max() > 2**53):
+            or seen.shape != t.dims[i] or seen.dtype.kind not in "bif" or (seen.dtype.kind == "i" and seen.size
+                                                                           and np.abs(seen).max() > 2**53):
         refuse(how, place)
     numbers = f.module.known(np.ascontiguousarray(seen, np.float64), t.dims[i], 0)
 

@@ -4,9 +4,8 @@ import inspect
 import numpy as np
 
 from fasttape._core import saved as _saved
-
-from .guards import described
-from .texts import comment, identifier, listed
+from fasttape.export.guards import described
+from fasttape.export.texts import comment, identifier, listed
 
 NUMBER64, NUMBER32, PYTHON_FLOAT, ARRAY, FIXED_ARRAY, FIXED, TUPLE, LIST, DICT, RECORD = range(10)
 
@@ -59,7 +58,7 @@ class Signature:
         self.inputs = [identifier(where, taken) for where in found]
         paths = ["result"] if kind == "gradient" else []
         if kind:
-            first = [sum(count_leaves(form) for form in positional[6][:k]) for k in range(len(positional[6]))]
+            first = [sum(count_leaves(form) for form in positional[6][:k]) for k in range(len(positional[6]))]     # leaf of an argument
             paths += [f"d_{self.inputs[first[k]]}" for k in moving]
         else:
             leaves(result, "result", paths, self.fixed)
@@ -92,8 +91,8 @@ def documented(signature):
     out += [f" *   {way:<4}{name:<12} {shape}" for way, name, shape in rows]
     out += [f" *   work workspace    double[{size}], of no value before or after"]
     out += [f" *   fixed when it was traced: {comment(name)} = {comment(shown)}" for name, shown in signature.fixed]
-    out += [" *", " * Returns 0" + ("." if not signature.guards else ", or, where the function would have taken another path and results are "
-                                    "of no meaning,")]
+    unmet = ", or, where the function would have taken another path and results are of no meaning," if signature.guards else "."
+    out += [" *", f" * Returns 0{unmet}"]
     out += [f" *   {line}" for line in described(signature.guards, f)]
     out += [" */", f"#define {size} {max(f.memory.words(), 1)}", prototype(signature)]
     return "\n".join(out) + "\n"

@@ -2,7 +2,7 @@
 own part of it, so that no memory is read as what it was not written as."""
 import bisect
 
-from .tape import EVER, IN_PLACE, size_of
+from fasttape.export.tape import EVER, IN_PLACE, size_of
 
 
 class Pool:

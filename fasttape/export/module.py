@@ -6,12 +6,12 @@ import numpy as np
 from fasttape._core import listing as _listing
 from fasttape._core import saved as _saved
 from fasttape._core import sources as _sources
+from fasttape.export.function import Function
+from fasttape.export.library import COMMENT, PREAMBLE, WORD, is_total, needed
+from fasttape.export.tape import ARITY, Tape, size_of
+from fasttape.export.texts import comment, initialiser
 
 from . import guards as _guards
-from .function import Function
-from .library import COMMENT, PREAMBLE, WORD, is_total, needed
-from .tape import ARITY, Tape, size_of
-from .texts import comment, initialiser
 
 PLACES = 4                          # dtype of an array of whole numbers
 KINDS = {0: ("double", np.float64), 1: ("float", np.float32), PLACES: ("int64_t", np.int64)}
@@ -47,7 +47,8 @@ class Module:
         key = tuple(numbers)
         if key not in self.arrays:
             self.arrays[key] = f"known{len(self.arrays)}"
-            self.known_texts.append(f"static const int64_t {self.arrays[key]}[{max(len(key), 1)}] = {{{', '.join(map(str, key or (0,)))}}};\n")
+            elements = ", ".join(map(str, key or (0,)))
+            self.known_texts.append(f"static const int64_t {self.arrays[key]}[{max(len(key), 1)}] = {{{elements}}};\n")
         return self.arrays[key]
 
     def n_results(self, program):

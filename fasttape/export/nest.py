@@ -1,6 +1,6 @@
 """Loops over arrays: as few as the layouts allow, axes that lie one in the other being one."""
-from .texts import place
-from .tape import size_of
+from fasttape.export.tape import size_of
+from fasttape.export.texts import place
 
 
 def indented(lines):
@@ -35,8 +35,8 @@ def walk(dims, layouts, body):
     names = variables(len(extents))
     lines = body(*[place(offset, list(zip(strides, names, strict=True))) for offset, strides in laid])
     for n, name in zip(reversed(extents), reversed(names), strict=True):
-        inner = len(lines) == 1
-        lines = [f"for (ptrdiff_t {name} = 0; {name} < {n}; {name}++)" + ("" if inner else " {"), *indented(lines), *([] if inner else ["}"])]
+        head = f"for (ptrdiff_t {name} = 0; {name} < {n}; {name}++)"
+        lines = [head, *indented(lines)] if len(lines) == 1 else [f"{head} {{", *indented(lines), "}"]
     return lines
 
 

@@ -1,5 +1,5 @@
 """A long program as several functions: what one of them computes and another reads goes through the workspace."""
-from .nest import indented
+from fasttape.export.nest import indented
 
 PART = 600                          # lines of a function, beyond which it is cut: compilers take more than linear time
 

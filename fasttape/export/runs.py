@@ -1,8 +1,8 @@
 """Neighbouring elementwise entries of one shape as one loop. What only the loop reads is a local of it; a sum of all elements
 that ends it is added up block by block, in the library's order (csrc/kernels/reduce.h)."""
-from .nest import collapsed, indented, spread, variables
-from .tape import ARITY, contiguous, size_of
-from .texts import comment, place
+from fasttape.export.nest import collapsed, indented, spread, variables
+from fasttape.export.tape import ARITY, contiguous, size_of
+from fasttape.export.texts import comment, place
 
 BLOCK = 256                         # FT_BLOCK of csrc/vm.h
 NOTES = 6                           # entries of a loop that its comment names

@@ -1,8 +1,8 @@
 """Entries that are not elementwise, each as a statement: elements, regions, reductions, products, rows, loops of the optimiser."""
-from .calls import call
-from .nest import indented, spread, walk
-from .tape import CAST, LOAD, NAMES, STORE, contiguous, size_of
-from .texts import operand, place, wrapped
+from fasttape.export.calls import call
+from fasttape.export.nest import indented, spread, walk
+from fasttape.export.tape import CAST, LOAD, NAMES, STORE, contiguous, size_of
+from fasttape.export.texts import operand, place, wrapped
 
 
 def kind(t, i):
@@ -159,8 +159,9 @@ def matmul(f, i):
     la, lb = (spread(s[:-2], t.dims[k][:-2], lead) for s, k in ((sa, a), (sb, b)))
 
     def product(at, at_a, at_b):
-        out, left, right = (f"{name}[{index}]" for name, index in (
-            (y, place_in(at, [(n, "i0"), (1, "i1")])), (pa, place_in(at_a, [(s0, "i0"), (s1, "i2")])), (pb, place_in(at_b, [(u0, "i2"), (u1, "i1")]))))
+        out = f"{y}[{place_in(at, [(n, 'i0'), (1, 'i1')])}]"
+        left = f"{pa}[{place_in(at_a, [(s0, 'i0'), (s1, 'i2')])}]"
+        right = f"{pb}[{place_in(at_b, [(u0, 'i2'), (u1, 'i1')])}]"
         return [f"for (ptrdiff_t i0 = 0; i0 < {m}; i0++)", f"    for (ptrdiff_t i1 = 0; i1 < {n}; i1++) {{", "        double sum = 0;",
                 f"        for (ptrdiff_t i2 = 0; i2 < {n_sum}; i2++) sum += {'(double)' * t.narrow[a]}{left} * {right};",
                 f"        {out} = {'(float)' * t.narrow[i]}sum;", "    }"]
@@ -253,8 +254,8 @@ def loop(f, i):
     lines += [f"(void)c{j};" for j in range(len(made.first)) if j not in ends and not any(f"c{j}" in line for line in body)]
     numbers = [k for k in results if not t.dims[k] and t.last[k] >= 0]
     named = ", ".join(f.label(k) for k in results)
-    f.add([*wrapped_note(f"{named}: a loop of {made.count} steps"), *[f"double {f.label(k)};" for k in numbers], "{", *indented(lines), "}"],
-          numbers)
+    note = wrapped_note(f"{named}: a loop of {made.count} steps")
+    f.add([*note, *[f"double {f.label(k)};" for k in numbers], "{", *indented(lines), "}"], numbers)
     unread(f, results)
 
 

@@ -3,19 +3,23 @@ import re
 
 import numpy as np
 
-from .library import words
+from fasttape.export.library import words
 
 LINE = 120
-C_WORDS = set("""alignas alignof auto bool break case char const constexpr continue default do double else enum extern false float for goto
-if inline int long nullptr register restrict return short signed sizeof static static_assert struct switch thread_local true typedef
-typeof typeof_unqual union unsigned void volatile while asm fortran main NULL EOF I complex imaginary errno stdin stdout stderr printf malloc
-free ptrdiff_t size_t int64_t uint64_t int32_t INFINITY NAN and and_eq bitand bitor catch class compl concept const_cast delete dynamic_cast explicit export friend mutable namespace
-new noexcept not not_eq operator or or_eq private protected public reinterpret_cast requires static_cast template this throw try
-typeid typename using virtual wchar_t xor xor_eq abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf erfc exp exp2
-expm1 fabs fdim fma fmax fmin fmod frexp hypot ilogb j0 j1 jn ldexp lgamma log log10 log1p log2 logb lrint lround modf nan
-nearbyint pow remainder rint round signbit sin sinh sqrt tan tanh tgamma trunc y0 y1 yn gamma signgam calloc realloc exit abort rand
-qsort system time clock remove rename puts gets getchar putchar memcpy memset memmove strlen isnan isinf isfinite index
-work frame unix linux""".split())
+# words of C and C++, and of their libraries
+C_WORDS = set("""
+alignas alignof auto bool break case char const constexpr continue default do double else enum extern false float for
+goto if inline int long nullptr register restrict return short signed sizeof static static_assert struct switch
+thread_local true typedef typeof typeof_unqual union unsigned void volatile while asm fortran main NULL EOF I complex
+imaginary errno stdin stdout stderr printf malloc free ptrdiff_t size_t int64_t uint64_t int32_t INFINITY NAN and and_eq
+bitand bitor catch class compl concept const_cast delete dynamic_cast explicit export friend mutable namespace new
+noexcept not not_eq operator or or_eq private protected public reinterpret_cast requires static_cast template this throw
+try typeid typename using virtual wchar_t xor xor_eq abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf
+erfc exp exp2 expm1 fabs fdim fma fmax fmin fmod frexp hypot ilogb j0 j1 jn ldexp lgamma log log10 log1p log2 logb lrint
+lround modf nan nearbyint pow remainder rint round signbit sin sinh sqrt tan tanh tgamma trunc y0 y1 yn gamma signgam
+calloc realloc exit abort rand qsort system time clock remove rename puts gets getchar putchar memcpy memset memmove
+strlen isnan isinf isfinite index work frame unix linux
+""".split())
 OURS = re.compile(r"[cilnstuv]\d+|(?:known|store|copy|total|block|part|next|now|back|number)\d*|from|to|sum|frame|work|failed")
 
 
