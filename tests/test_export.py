@@ -116,6 +116,19 @@ def every_op(shape, dtype, variant):
                 (args,), kinds=())
 
 
+SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, -1e-310, 1e300, -1e300, 1e-300, 4194305.0, -1e9, 0.5, -0.5, 2.0, 3.0, -3.0, 1e16, 710.0,
+           -745.0, 1.7976931348623157e308, 0.1]
+
+
+def special(length):
+    """All elementwise ops where they are not easy."""
+    a = np.array(SPECIAL)
+    args = [[np.roll(np.resize(a, length), 5 * k * length // 24) for k in range(row.arity)] for row in ROWS.values()]
+    args[list(ROWS).index("sinc_slope")][1] = np.resize([0.0, 1.0, 2.0], length)
+    return Case(lambda args: [1.0 * function(name)(*xs) if ROWS[name].truth else function(name)(*xs) for name, xs in zip(ROWS, args)],
+                (args,), kinds=())
+
+
 def elements(x, v):
     for k in range(5):
         x[k] = v[k] * x[k] + 1.0
@@ -132,6 +145,7 @@ def programs():
     for name, (shape, dtype, variant) in {"arrays": (7, np.float64, 0), "arrays32": ((2, 3), np.float32, 0), "numbers": ((), np.float64, 0),
                                           "numbers32": ((), np.float32, 0), "mixed": (300, np.float64, 1), "mixed2": (5, np.float32, 2)}.items():
         cases[f"ops_{name}"] = every_op(shape, dtype, variant)
+    cases["ops_special"], cases["ops_special_short"] = special(24 * 24), special(15)
     cases["sums"] = Case(lambda x: (x.sum(), x.sum(0), x.sum(1), x.sum(2), x.sum((0, 2)), x.T.sum(), x[::2, ::-1].sum(1), x.max(), x.min(1), x.mean((1, 2)),
                                     x[:, 1].max(0), x.T.sum(0)), (cube,), kinds=())
     cases["sums32"] = Case(lambda x: (x.sum(), x.sum(0), x.sum(1), x.sum(2), x.T.sum(), x[::2, ::-1].sum(1), x.max(), x.min(1)),

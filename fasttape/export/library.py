@@ -33,11 +33,14 @@ PREAMBLE = """\
 #endif
 
 #if defined(__GNUC__)
-#define FT_INLINE static inline __attribute__((always_inline))
+#define FT_INLINE static inline __attribute__((always_inline, unused))
+#define FT_LOCAL static inline __attribute__((unused))
 #elif defined(_MSC_VER)
 #define FT_INLINE static __forceinline
+#define FT_LOCAL static inline
 #else
 #define FT_INLINE static inline
+#define FT_LOCAL static inline
 #endif
 
 /* One rounding, as on the processors that have it; compile with -mfma or -march=native for speed. With FASTTAPE_NO_FMA
@@ -168,7 +171,7 @@ def pieces():
         return f"ft_{name}" if name in strange else name
 
     for chunk, names, uses in made:
-        text = WORD.sub(lambda found: renamed(found[0]), chunk)
+        text = WORD.sub(lambda found: renamed(found[0]), chunk).replace("static inline ", "FT_LOCAL ")
         piece = Piece(text, frozenset(map(renamed, names)), frozenset(map(renamed, uses)))
         for name in piece.defines:
             out.setdefault(name, piece)

@@ -32,14 +32,17 @@ class Module:
     def arity(self, op):
         return ARITY[op]
 
-    def value(self, op, operands, in_loop=False):
-        """An elementwise op, as the table has it. In a loop over arrays, the branch-free part where it does for every number."""
+    def is_partly(self, op):
+        """Whether the branch-free part of an op is not for every number, and ``ft_NAME_easy`` says for which."""
+        return op in self.values and self.values[op] is None and not is_total(op)
+
+    def value(self, op, operands, core=False):
+        """An elementwise op, as the table has it; if `core`, its branch-free part."""
         if op == "cast":
             return operands[0]
         value = self.values[op]
         if value is None:
-            core = "_core" if in_loop and is_total(op) else ""
-            return f"ft_{op}{core}({', '.join(bare(x) for x in operands)})"
+            return f"ft_{op}{'_core' * core}({', '.join(bare(x) for x in operands)})"
         return ABC.sub(lambda found: operands[ord(found[0]) - ord("a")], value)
 
     def table(self, numbers):

@@ -5,6 +5,7 @@ from fasttape.export.tape import ARITY, contiguous, size_of
 from fasttape.export.texts import comment, place
 
 BLOCK = 256                         # FT_BLOCK of csrc/vm.h
+MANY = 16                           # elements for which a loop is worth being made a vector loop
 NOTES = 6                           # entries of a loop that its comment names
 
 
@@ -50,17 +51,29 @@ class Run:
         f, t = self.f, self.f.t
         names = variables(len(extents))
         index = [place(offset, list(zip(strides, names, strict=True))) for offset, strides in laid]
-        lines, stored = self.body(index, order, outside), {}
-        n = size_of(self.dims)
-        if not sums:
-            for extent, name in zip(reversed(extents), reversed(names), strict=True):
-                lines = [f"for (ptrdiff_t {name} = 0; {name} < {extent}; {name}++) {{", *indented(lines), "}"]
-            f.add([*notes, *(lines if extents else ["{", *indented(lines), "}"])])
-            return
+        n, stored = size_of(self.dims), {}
+        hard = f.new_name("hard") if n >= MANY and any(f.module.is_partly(t.op[m]) for m in self.members) else None
+        bodies = [self.body(index, order, outside, hard)] + ([self.body(index, order, outside, None)] if hard else [])
         for m in sums:
             if t.a[m] not in stored:
                 stored[t.a[m]] = f.new_name("block")
-                lines.append(f"{stored[t.a[m]]}[{names[0] + ' - from' * (n > BLOCK) if names else 0}] = {self.value_name(t.a[m])};")
+                line = f"{stored[t.a[m]]}[{names[0] + ' - from' * (n > BLOCK) if names else 0}] = {self.value_name(t.a[m])};"
+                bodies = [[*body, line] for body in bodies]
+
+        def looped(bounds):
+            """The loop; with functions that are not for every number, again, if need be."""
+            whole = []
+            for body in bodies:
+                for (begin, end), name in zip(reversed(bounds), reversed(names), strict=True):
+                    body = [f"for (ptrdiff_t {name} = {begin}; {name} < {end}; {name}++) {{", *indented(body), "}"]
+                whole.append(body)
+            if not hard:
+                return whole[0] if bounds else ["{", *indented(whole[0]), "}"]
+            return [f"int {hard} = 0;", *whole[0], f"if ({hard}) {{", *indented(whole[1]), "}"]
+
+        if not sums:
+            f.add([*notes, *looped([(0, extent) for extent in extents])])
+            return
         ends, before = [], [f"double {f.label(m)};" for m in sums]
         arrays = [f"double {name}[{min(n, BLOCK)}];" for name in stored.values()]
 
@@ -68,14 +81,14 @@ class Run:
             return f"{f.label(m)} = {f'(float)({text})' if t.narrow[m] else text};"
 
         if n <= BLOCK:
-            lines = [f"for (ptrdiff_t i0 = 0; i0 < {n}; i0++) {{", *indented(lines), "}"] if names else lines
+            lines = looped([(0, n)]) if names else bodies[0]
             ends = [rounded(m, f"ft_sum_block_d({stored[t.a[m]]}, {n})") for m in sums]
             lines = [*before, "{", *indented([*arrays, *lines, *ends]), "}"]
         else:
             cascade = {m: f.new_name("total") for m in sums}
             ends = [f"ft_cascade_add(&{cascade[m]}, ft_sum_block_d({stored[t.a[m]]}, to - from));" for m in sums]
             lines = [*arrays, f"const ptrdiff_t to = from + FT_BLOCK < {n} ? from + FT_BLOCK : {n};",
-                     "for (ptrdiff_t i0 = from; i0 < to; i0++) {", *indented(lines), "}", *ends]
+                     *looped([("from", "to")]), *ends]
             lines = [f"for (ptrdiff_t from = 0; from < {n}; from += FT_BLOCK) {{", *indented(lines), "}"]
             lines = [*[f"ft_cascade {name} = {{.blocks = 0}};" for name in cascade.values()], *lines,
                      *[rounded(m, f"ft_cascade_total(&{cascade[m]})") for m in sums]]
@@ -85,8 +98,8 @@ class Run:
     def value_name(self, m):
         return f"v{self.f.label(m)[1:]}"
 
-    def body(self, index, order, outside):
-        """The lines for one element."""
+    def body(self, index, order, outside, hard):
+        """The lines for one element. With `hard` they are free of branches, and that is set where they do not do."""
         f, t = self.f, self.f.t
         lines, kept = [], set(outside)
         readers, local = {}, {}
@@ -111,7 +124,11 @@ class Run:
         for m in self.members:
             if t.op[m] == "sum":
                 continue
-            value = f.module.value(t.op[m], [text(k) for k in t.operands(m)][:ARITY.get(t.op[m], 1)], True)
+            op, texts = t.op[m], [text(k) for k in t.operands(m)][:ARITY.get(t.op[m], 1)]
+            partly = f.module.is_partly(op)
+            if partly and hard:
+                lines.append(f"{hard} |= !ft_{op}_easy({', '.join(texts)});")
+            value = f.module.value(op, texts, not partly or hard is not None)
             value = f"(float)({value})" if t.narrow[m] else value
             if m in kept and m not in readers:
                 lines.append(f"{f.array(m)}[{index[0]}] = {value};")

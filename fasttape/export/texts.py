@@ -20,7 +20,7 @@ lround modf nan nearbyint pow remainder rint round signbit sin sinh sqrt tan tan
 calloc realloc exit abort rand qsort system time clock remove rename puts gets getchar putchar memcpy memset memmove
 strlen isnan isinf isfinite index work frame unix linux
 """.split())
-OURS = re.compile(r"[cilnstuv]\d+|(?:known|store|copy|total|block|part|next|now|back|number)\d*|from|to|sum|frame|work|failed")
+OURS = re.compile(r"[cilnstuv]\d+|(?:known|store|copy|total|block|hard|part|next|now|back|number)\d*|from|to|sum|frame|work|failed")
 
 
 def is_identifier(name):
