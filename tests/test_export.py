@@ -8,6 +8,7 @@ import subprocess
 import fuzz
 import numpy as np
 import pytest
+import test_programs
 from table import ROWS, function, sample
 from test_saving import PROGRAMS, M, V
 
@@ -256,6 +257,35 @@ NAMES = sorted(programs()) if COMPILER else []
 def test_exported_c_has_the_bits_of_the_program(name, exported):
     cases, exports, library, _ = exported
     cases[name].check(library, exports[name], name)
+
+
+# ---- programs of a random family
+
+def random_case(rng):
+    program = [tuple(int(x) for x in rng.integers(0, 40, 4)) for _ in range(rng.integers(3, 14))]
+    program = [(op % 20, i, j, k) for op, i, j, k in program]
+    dtype = np.float32 if rng.random() < 0.25 else np.float64
+    inputs = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=4).astype(dtype), dtype(rng.normal())
+    products = any(op == 11 for op, _, _, _ in program)
+    with np.errstate(all="ignore"):
+        return Case(lambda *x: test_programs.run(program, x, ft.checkpoint), inputs, kinds=("jacobian",), ulp=4 if products and dtype == np.float64 else 0), \
+            products and dtype == np.float32
+
+
+def test_random_programs(tmp_path):
+    """More by FASTTAPE_EXPORT=count."""
+    rng, cases = np.random.default_rng(7), {}
+    while len(cases) < int(os.environ.get("FASTTAPE_EXPORT", 30)):
+        try:
+            case, rounded = random_case(rng)
+        except (ValueError, IndexError, TypeError):             # no program: NumPy would not have it either
+            continue
+        if not rounded:                                         # to the rounding of float32 there is nothing to compare
+            cases[f"random{len(cases)}"] = case
+    exports = {name: case.export(name) for name, case in cases.items()}
+    library = built(tmp_path, exports)
+    for name, case in cases.items():
+        case.check(library, exports[name], name)
 
 
 # ---- guards

@@ -62,12 +62,11 @@ class Module:
 
     def known(self, array, dims, dtype):
         """The name of an array that the program has from its trace."""
-        key = id(array), size_of(dims), dtype, "array"
+        kind, of = KINDS[PLACES if dtype == PLACES else dtype & 1]
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)[:size_of(dims) * np.dtype(of).itemsize].view(of)
+        key = kind, flat.tobytes()              # sweeps copy what a trace knows
         if key not in self.arrays:
-            self.kept.append(array)
             name = self.arrays[key] = f"known{len(self.arrays)}"
-            kind, of = KINDS[4 if dtype == PLACES else dtype & 1]
-            flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)[:size_of(dims) * np.dtype(of).itemsize].view(of)
             self.known_texts.append(f"FT_KNOWN {kind} {name}[{max(flat.size, 1)}] = {{\n{initialiser(flat)}\n}};\n")
         return self.arrays[key]
 
