@@ -417,6 +417,18 @@ def test_with_full_optimisation(tmp_path):
         case.check(library, exports[name], name)
 
 
+def test_in_parts(tmp_path, monkeypatch):
+    """Every function cut into pieces of a few lines."""
+    monkeypatch.setattr("fasttape.export.parts.PART", 4)
+    monkeypatch.setattr("fasttape.export.function.PART", 4)
+    cases = {name: case for name, case in programs().items() if not name.startswith(("ops", "saved_rolled", "long_"))}
+    exports = {name: case.export(name) for name, case in cases.items()}
+    assert exports["lotka"].source.count("_part") > 4
+    library = built(tmp_path, exports, "-O0")
+    for name, case in cases.items():
+        case.check(library, exports[name], name)
+
+
 def test_without_fused_multiply_add(tmp_path):
     """Other last places, and no call of fma."""
     export = ft.trace(lambda x: (np.exp(x) * np.sin(x)).sum(), V).to_c("plain", tmp_path)

@@ -162,8 +162,9 @@ class Stored:
 class Store:
     """What a loop leaves to its reversal: arrays of all steps, and how they are given back."""
 
-    def __init__(self, tag, names, given, reader):
-        self.tag, self.names, self.given, self.reader = tag, names, given, reader
+    def __init__(self, f, tag, made, reader):
+        self.tag, self.names, self.given, self.reader = tag, [name for name, _ in made], [given for _, given in made], reader
+        self.arrays = {("copy", (name, at, pool is f.memory.floats)) for name, (pool, at, _) in made}
 
 
 def loop_parts(callee):
@@ -183,7 +184,7 @@ def forward(f, callee, texts, results, keeper, tag, reader):
     store, kept = None, []
     if tag is not None and keeper is None:
         made = [Part(f, t.dims[k], t.narrow[k]).memory("store", length + 1) for k in carries]
-        store = Store(tag, [name for name, _ in made], [given for _, given in made], reader)
+        store = Store(f, tag, made, reader)
         carried = Stored(f, t, carries, starts, store.names)
         ends = carried.ends(store.names, length)
     else:
@@ -193,7 +194,7 @@ def forward(f, callee, texts, results, keeper, tag, reader):
             nodes = t.outputs[n_carry + len(ys):]
             parts = [Part(f, t.dims[k], t.narrow[k]) for k in nodes]
             made = [part.memory("store", length) for part in parts]
-            store = Store(tag, [name for name, _ in made], [given for _, given in made], reader)
+            store = Store(f, tag, made, reader)
             kept = [part.at(name, "t0") for part, name in zip(parts, store.names, strict=True)]
     slices = [slice_of(x, t, n_constant + n_carry + k, "t0", False) for k, x in enumerate(xs)]
     stacked, dead = [], []
@@ -262,6 +263,7 @@ def reversal(f, i, callee):
     if store is None or store.tag != tag:           # nothing was left: it runs the loop by itself
         first, store, given = forward(f, loop, arguments.texts[:n_input], None, keeper, tag, i)
         lines += ["{", *indented(first), "}"]
+    f.arrays |= store.arrays
     data = list(range(n_constant, t.n_input))[:n_carry if keeper is None else len(store.names)]
     parts = [Part(f, t.dims[k], t.narrow[k]) for k in data]
     read = [part.at(name, "t0") if part.dims else f"{name}[t0]" for part, name in zip(parts, store.names, strict=True)]

@@ -224,10 +224,7 @@ class Function:
             kind = "float" if t.narrow[i] else "double"
             out.append(f"const {kind} *restrict {self.inputs[i]}" if t.dims[i] else
                        f"{kind if self.public else 'double'} {self.inputs[i]}")
-        for i, name in zip(t.outputs, self.results, strict=False):
-            kind = "float" if t.narrow[i] and (t.dims[i] or self.public) else "double"
-            out.append(f"{kind} *restrict {name}")
-        return [*out, "double *restrict work"]
+        return [*out, *[f"{kind} *restrict {name}" for name, kind in self.kinds.items()], "double *restrict work"]
 
     def declarations(self, arrays, framed, words):
         """Pointers to arrays whose names are among the words; those of parameters where there is a frame to take them from."""
@@ -238,16 +235,18 @@ class Function:
             elif kind == "copy":
                 name, at, narrow = what
                 lines += [self.memory.pointer(name, at, narrow)] * (name in words)
-            elif framed and kind == "input":
+            elif framed and kind == "input" and self.inputs[what] in words:
                 lines.append(f"const {'float' if self.t.narrow[what] else 'double'} *const {self.inputs[what]} = "
                              f"frame->{self.inputs[what]};")
-            elif framed:
+            elif framed and kind == "result" and what in words:
                 lines.append(f"{self.kinds[what]} *const {what} = frame->{what};")
         return lines
 
     @property
     def kinds(self):
-        return {name: "float" if self.t.narrow[i] else "double" for i, name in zip(self.t.outputs, self.results, strict=False)}
+        """Of each result, the type; numbers of functions that are not public are doubles."""
+        return {name: "float" if self.t.narrow[i] and (self.t.dims[i] or self.public) else "double"
+                for i, name in zip(self.t.outputs, self.results, strict=False)}
 
     def text(self, head, tail=()):
         """The whole function: its first line, what stands at its end."""
