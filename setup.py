@@ -25,6 +25,34 @@ HEADERS = glob.glob("csrc/**/*.h", recursive=True) + ["csrc/vm.c"]
 PXDS = glob.glob("fasttape/_core/*.pxd")
 
 
+# What exported C may need of ours (fasttape/export); a wheel has no C source in it.
+TEXTS = sorted(glob.glob("csrc/vmath/*.h")) + [f"csrc/{name}.h" for name in ("vm", "kernels/map", "kernels/reduce", "kernels/linalg")]
+GENERATED = os.path.join("build", "generated")
+
+
+def write_texts():
+    """Put them into a header that sources.pyx includes: as bytes, since MSVC's string literals end at 16 kB. An unchanged
+    header is left as it is, or what includes it would be built again."""
+    parts, rows = ["/* Made by setup.py. */\n#include <stddef.h>\n"], []
+    for k, path in enumerate(TEXTS):
+        with open(path, "rb") as file:
+            text = file.read().replace(b"\r\n", b"\n")
+        numbers = [",".join(map(str, text[at:at + 32])) for at in range(0, len(text), 32)]
+        parts.append(f"static const unsigned char ft_text_{k}[] = {{\n" + ",\n".join(numbers) + "};\n")
+        rows.append(f'    {{"{path.replace(os.sep, "/")[5:]}", ft_text_{k}, sizeof ft_text_{k}}},\n')
+    parts += ["typedef struct { const char *name; const unsigned char *bytes; ptrdiff_t n; } ft_text;\n",
+              "static const ft_text ft_texts[] = {\n", *rows, f"}};\nenum {{ FT_TEXTS = {len(TEXTS)} }};\n"]
+    path, new = os.path.join(GENERATED, "texts.h"), "".join(parts)
+    os.makedirs(GENERATED, exist_ok=True)
+    if os.path.exists(path):
+        with open(path, encoding="ascii") as file:
+            if file.read() == new:
+                return path
+    with open(path, "w", encoding="ascii") as file:
+        file.write(new)
+    return path
+
+
 class Build(build_ext):
     """Gives each source its own flags, since an Extension has but one list for all of them."""
 
@@ -57,9 +85,10 @@ def extensions():
     for path in sorted(glob.glob("fasttape/**/*.pyx", recursive=True)):
         name = os.path.splitext(path)[0].replace(os.sep, ".")
         c = {"vm": kernels(), "loop": glob.glob("csrc/loop/*.c"), "feed": ["csrc/scan.c"]}.get(name.split(".")[-1], [])
+        generated = [write_texts()] if name.endswith(".sources") else []
         yield Extension(name, [path] + sorted(c),
-                        include_dirs=["csrc", numpy.get_include()], define_macros=macros,
-                        depends=HEADERS + PXDS)
+                        include_dirs=["csrc", numpy.get_include()] + [GENERATED] * len(generated), define_macros=macros,
+                        depends=HEADERS + PXDS + generated)
 
 
 DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,

@@ -14,6 +14,7 @@ Python does besides computing, printing and the text of numbers included, it doe
 """
 import numpy as np
 
+from fasttape import export as _export
 from fasttape import graph as _graph
 from fasttape import inspect as _inspect
 from fasttape import saving as _saving
@@ -229,6 +230,47 @@ class Program(_program.Program):
         with open(path, "wb") as file:
             for piece in pieces:
                 file.write(piece)
+
+    def to_c(self, name, folder=None, *, derivatives=None, argnum=None):
+        """The program as C, to be compiled into another: its value and derivatives, without Python.
+
+        The C is C11 that needs nothing but the C library. It has the program's bits, but for products of matrices, which
+        NumPy leaves to its BLAS, and where the processor of the program has no fused multiply-add. Loops stay loops; those
+        that are reversed store all steps, whatever their schedule. The header says what each function takes.
+
+        Parameters
+        ----------
+        name : str
+            Of the functions: ``NAME``, ``NAME_gradient`` (the value and the gradient), ``NAME_jacobian``.
+        folder : str or path-like, optional
+            Where NAME.c, NAME.h and NAME_example.c are written.
+        derivatives : sequence of {'gradient', 'jacobian'}, optional
+            By default the gradient of a program that returns one number, the Jacobian of one that returns one array.
+        argnum : int or tuple of int, optional
+            Positions of the arguments to differentiate with respect to; by default all that are floats or float arrays.
+
+        Returns
+        -------
+        Export
+            A named tuple of texts: source, header, example.
+
+        Raises
+        ------
+        ValueError
+            If the name is no identifier, or one that C has.
+        TypeError
+            If the program returns something that has no such derivative.
+        NotImplementedError
+            If something in it cannot be C: the reversal of a `while_loop`, whose memory nobody knows beforehand, or a rare
+            way of looking at a value (`argmax` in an ``if``).
+
+        Examples
+        --------
+        >>> swing = trace(lambda angle, speed: 0.5 * speed**2 - 9.81 * np.cos(angle), 0.5, 0.0)
+        >>> print(*[line for line in swing.to_c("energy").header.split("\\n") if line.startswith("int energy_g")])
+        int energy_gradient(double angle, double speed, double *result, double *d_angle, double *d_speed, double *workspace);
+        """
+        return _export.to_c(self, name, folder, derivatives, argnum)
 
     def __reduce__(self):
         others = []

@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
+from fasttape.export import Export
 from fasttape.graph import Graph
 from fasttape.inspect import MemoryProfile, Node, Stats
 
@@ -56,6 +57,14 @@ class Program(Generic[_P, _Y]):
         **named: Any,
     ) -> tuple[Any, Any]: ...
     def save(self, path: str | os.PathLike[str]) -> None: ...
+    def to_c(
+        self,
+        name: str,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        derivatives: Literal["gradient", "jacobian"] | Sequence[Literal["gradient", "jacobian"]] | None = None,
+        argnum: int | tuple[int, ...] | None = None,
+    ) -> Export: ...
     def table(
         self, *args: Any, tangents: Sequence[Any] | None = None, cotangents: Sequence[Any] | None = None, **named: Any
     ) -> list[Node]: ...

@@ -14,7 +14,7 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
-vm
+vm sources
 blocks callee crew executors feed loop tape
 buffers needs record
 capture columns copies distinct elements entries index loops rows sweep
@@ -54,10 +54,11 @@ KNOWN = {
     "numpy": {"functions", "_core"},
     "plots": {"inspect"},
     "graph": {"_core"},
-    "program": {"graph", "inspect", "saving", "schedules", "sparse", "transforms", "_core"},
+    "program": {"export", "graph", "inspect", "saving", "schedules", "sparse", "transforms", "_core"},
     "batches": {"program", "_core"},
     "sparse": {"_core"},
     "saving": {"schedules", "_core"},
+    "export": {"_core"},
     "loops": {"schedules", "_core"},
     "schedules": set(),
     "tradeoff": {"loops", "plots", "program", "schedules", "transforms", "_core"},

@@ -89,6 +89,9 @@ assert_type(ft.tradeoff(lambda c, x: (c, None), 1.0, 3)[0].memory, int)
 ft.trace(cube, 3.0).save("cube.fasttape")
 assert_type(ft.load("cube.fasttape")(2.0), Any)
 ft.load(3.5)                                                    # type: ignore[arg-type]
+assert_type(ft.trace(cube, 3.0).to_c("cube").source, str)
+ft.trace(cube, 3.0).to_c("cube", ".", derivatives=("gradient", "jacobian"), argnum=0)
+ft.trace(cube, 3.0).to_c("cube", derivatives="hessian")        # type: ignore[arg-type]
 
 # Many at once.
 program = ft.trace(cube, 3.0)

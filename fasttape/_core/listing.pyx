@@ -236,3 +236,11 @@ def text(Program p):
             out.append(f"  ... {len(p.guards) - MOST_LINES} more guards")
             break
     return "\n".join(out)
+
+
+def entry_texts(Program p):
+    """Of each entry its label, or None, and what it computes, as in the listing; for comments in exported C."""
+    cdef Tape tape = p.tape
+    cdef int64_t i
+    cdef dict label = labels(tape)
+    return [(label.get(i), entry_text(tape, <int32_t>i, label) if tape.t.entry[i].shape else None) for i in range(tape.t.n)]

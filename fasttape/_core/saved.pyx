@@ -521,6 +521,13 @@ def reversal_out(Reversal r):
     return {"moving": sorted([*r.constants, *[c + k for k in r.carry], *[x + k for k in r.xs]]), "ys": list(r.ys), "lanes": r.lanes}, f
 
 
+def reversal_bodies(Reversal r):
+    """The loop, the body of its reversal, the program of a step that leaves what that reads (None: it is the state before the
+    step), and a number that says whose data this is. Files have none of it: it is made again."""
+    cdef Scan f = r.loop
+    return f, r.back, None if r.data.light else r.data.keep_slices, r.data.tag
+
+
 def reversal_in(dict parts, loop):
     cdef Scan f
     if not isinstance(loop, Scan):
