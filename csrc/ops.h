@@ -119,7 +119,7 @@ TEST1(signbit,       copysign(1.0, a) < 0,                       REAL,          
 MAP2(scale,       a == 0 ? 0 : a * b, MUL(D, B), BOTH(D, A),     REAL, REAL,     "a*b, exactly 0 where a is 0")
 MAP2(ratio,       a == 0 ? 0 : a / b, DIV(D, B), NEG(DIV(BOTH(D, Y), B)), REAL, NONZERO, "a/b, exactly 0 where a is 0")
 MAP3(add_scaled,  c + (a == 0 ? 0 : a * b), MUL(D, B), BOTH(D, A), D, REAL, REAL, REAL, "c plus scale(a, b), rounded twice")
-MAP2(scale_both,  (a == 0) | (b == 0) ? 0 : a * b, BOTH(D, B), BOTH(D, A), REAL, REAL, "a*b, exactly 0 where a or b is 0")
+MAP2(scale_both,  ((a == 0) | (b == 0)) ? 0 : a * b, BOTH(D, B), BOTH(D, A), REAL, REAL, "a*b, exactly 0 where a or b is 0")
 MAP2(share,       a > b ? 1 : a == b ? 0.5 : a < b ? 0 : a + b, NONE, NONE, REAL, REAL, "1 where a wins, 1/2 where a ties with b")
 MAP2(fshare,      (b != b || a > b) ? 1 : a == b ? 0.5 : 0, NONE, NONE, REAL, REAL, "share, a nan always loses")
 MAP2(sinc_slope,  ft_sinc_slope(a, b), MUL(D, SINC_SLOPE(A, ADD(B, ONE))), NONE, REAL, ORDER, "derivative of order b of sinc at a")
