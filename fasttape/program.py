@@ -581,7 +581,7 @@ def _rows(f, argnums):
             return np.concatenate([np.reshape(leaf, (-1,)) for leaf in _batch.leaves_of(f(*args, **named))])
 
         if not outputs:
-            return y, np.zeros((0, inputs))
+            return y, np.zeros((0, inputs), np.result_type(*[args[k].dtype for k in argnums]))
         if len(outputs) <= inputs:      # sweeps of numbers, which stay numbers
             gradients = [_transforms.grad(number(k, at), argnums)(*args) for k, at in outputs]
             return y, np.stack([np.concatenate([np.reshape(g, (-1,)) for g in gradient]) for gradient in gradients])

@@ -308,6 +308,7 @@ def test_out():
                              ((out[0], {"a": x}), ValueError, "shares memory with an argument"),
                              ((out[0].astype(np.float32), out[1]), TypeError, "dtype"),
                              ((out[0], {"a": np.empty((5, 100)).T}), ValueError, "C-contiguous"),
+                             ((np.ndarray(100, buffer=bytearray(801), offset=1), out[1]), ValueError, "aligned"),
                              ((same.reshape(-1)[:100], {"a": same}), ValueError, "share memory"),
                              ((out[0], {"a": [1.0]}), TypeError, "out must hold an array")]:
         with pytest.raises(error, match=text):
@@ -454,7 +455,12 @@ BAD = [
     (lambda: vmap(lambda x: "text")(np.ones(3)).x, AttributeError, "x"),
     (lambda: ft.grad(lambda x: vmap(np.sin)(x).sum())(np.ones(0)), ValueError, "must have a lane"),
     (lambda: ft.gather([1.0], [0]), TypeError, "gather: the first argument must be an array of floats, got list"),
-    (lambda: ft.gather(np.arange(3), [0]), TypeError, "must be an array of floats"),
+    (lambda: ft.gather(np.arange(3), [0]), TypeError, r"must be an array of floats that has rows, got one of shape \(3,\) and dtype int64"),
+    (lambda: ft.gather(np.array(1.0), [0]), TypeError, r"floats that has rows, got one of shape \(\) and dtype float64"),
+    (lambda: vmap(lambda x: x[0] * x[1])((ft.gather(V, [0]), V[:1])), TypeError, "what gather returns must be a positional argument itself"),
+    (lambda: vmap(lambda x, y: x * y)(V[:1], y=ft.gather(V, [0])), TypeError, "what gather returns must be a positional argument itself"),
+    (lambda: ft.trace(np.sin, 0.5).batch(V, reduce=np.ones(2)), ValueError, "reduce must be 'sum' or 'mean', got array"),
+    (lambda: ft.trace(np.sin, 0.5).batch_value_and_grad(V, reduce=None), ValueError, "reduce must be 'sum' or 'mean', got None"),
     (lambda: ft.gather(np.ones(3), [0.5]), TypeError, "a vector of whole numbers, got an array of shape"),
     (lambda: ft.gather(np.ones(3), [[0]]), TypeError, "a vector of whole numbers"),
     (lambda: ft.gather(np.ones(3), [True]), TypeError, "a vector of whole numbers"),
@@ -468,6 +474,13 @@ BAD = [
     (lambda: ft.trace(np.sin, 0.5).batch(np.ones((3, 2))), TypeError, "traced with other arguments"),
     (lambda: ft.trace(np.sin, 0.5).batch(np.ones(3, np.float32)), TypeError, "traced with other arguments"),
 ]
+
+
+def test_no_rows_of_a_sparse_matrix_are_of_the_arguments_dtype():
+    for dtype in (np.float64, np.float32):
+        x = np.ones((3, 2), dtype)
+        values, matrix = ft.trace(lambda x: x[:0] * 2.0, x[0]).batch_jacobian(x)
+        assert values.shape == (3, 0) and matrix.shape == (0, 6) and values.dtype == matrix.dtype == dtype
 
 
 @pytest.mark.parametrize("k", range(len(BAD)))

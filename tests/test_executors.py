@@ -369,6 +369,7 @@ def test_no_more_is_handed_over_than_is_needed_soon():
     (lambda p: ft.trace(lambda x: x * 2, X[0]).batch_value_and_grad(X), TypeError, "must return one number"),
     (lambda p: ft.grad(lambda x: p.batch_value_and_grad(x)[0])(-X[:, 0]), TypeError, "no place in a trace"),
     (lambda p: ft.vmap(boom, executor="pool"), TypeError, "vmap: executor must be"),
+    (lambda p: p.batch(X[:, 0], executor=concurrent.futures.ThreadPoolExecutor), TypeError, "got the class ThreadPoolExecutor"),
 ])
 def test_bad_input(call, error, text):
     with pytest.raises(error, match=text):

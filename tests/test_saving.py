@@ -357,6 +357,25 @@ def test_crafted_files(file, name, tmp_path):
         load_bytes(data, tmp_path)
 
 
+@pytest.mark.parametrize("op, value", [("program", 2**31 - 1), ("program", 2**31 - 2), ("program", -1), ("loop", 2**31 - 1), ("loop", -2**31),
+                                       ("assemble", 2**31 - 1), ("pack", 2**31 - 1)])
+def test_lists_of_operands_that_are_not_there(op, value, tmp_path):
+    """As far beyond the last as numbers go, where the next one would be negative."""
+    def called(x):
+        return ft.scan(lambda y, _: (np.sin(y), None), x, length=3)[0]
+
+    def rolled(x):
+        y = x[0]
+        for k in range(1, 40):
+            y = np.sin(y) * x[k]
+        return y
+
+    f = {"program": called, "loop": rolled, "assemble": lambda x: np.concatenate((x[:2], x[5:])), "pack": lambda x: np.stack((x[0] * 2.0, x[1]))}[op]
+    ft.trace(f, np.ones(40)).save(tmp_path / "p")
+    with pytest.raises(ValueError, match="load: "):
+        load_bytes(crafted((tmp_path / "p").read_bytes(), set_entry("f6", value, op)), tmp_path)
+
+
 @pytest.mark.parametrize("table", [[3], [[0, 8]], [[0, 2**40]] * 20, [[-64, 64]] * 20, [[8, 8]] * 20, [[0, 1.5]] * 20, None])
 def test_sections_that_are_not_there(file, table, tmp_path):
     header, sections = fuzz.apart(file)

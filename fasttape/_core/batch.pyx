@@ -130,7 +130,9 @@ def value_and_grad(Program p, tuple args, dict kwargs, argnums, in_axes, reduce,
     cdef Form form
     who = f"{p.name}.batch_value_and_grad"
     way = Way(threads, executor, chunk, who)
-    checked("" if reduce is None else reduce, who)
+    if reduce is None:
+        raise ValueError(f"{who}: reduce must be 'sum' or 'mean', got None")
+    checked(reduce, who)
     check_plain(args, who)
     lots = Lots(who, args, kwargs, in_axes, p.static)
     form = lots.form.parts[0]
@@ -167,7 +169,7 @@ cdef int check_plain(tuple args, str who) except -1:
 
 
 def checked(reduce, who):
-    if reduce not in REDUCTIONS:
+    if reduce is not None and not (isinstance(reduce, str) and reduce in REDUCTIONS):
         raise ValueError(f"{who}: reduce must be 'sum' or 'mean', got {reduce!r}")
     return reduce
 

@@ -87,11 +87,12 @@ cdef str region_text(Tape tape, int32_t view):
 # ---- entries
 
 cdef str operand_text(Tape tape, int32_t node, dict label):
-    cdef ft_entry *e = tape.t.entry + node
+    cdef ft_entry *e
     if node < 0:
         return "nothing"
     if node in label:
         return label[node]
+    e = tape.t.entry + node
     if e.op == OP_constant:
         return f"{tape.t.val[node].f:g}"
     if e.op == OP_view:
@@ -128,13 +129,15 @@ cdef str called_text(Tape tape, int32_t i, dict label):
 cdef str entry_text(Tape tape, int32_t i, dict label):
     """What entry i computes, its operands by their labels."""
     cdef ft_entry e = tape.t.entry[i]
-    cdef int32_t *args = tape.t.args + e.aux
+    cdef int32_t *args = NULL
     cdef int32_t k
     name = NAMES[e.op]
     if e.op == OP_input:
         return "x"
     if e.op == OP_constant or e.op == OP_view:
         return operand_text(tape, i, {k: v for k, v in label.items() if k != i} if i in label else label)
+    if e.op == OP_assemble or e.op == OP_pack:
+        args = tape.t.args + e.aux
     if e.op == OP_assemble:
         pieces = [f"{region_text(tape, args[2 + 2 * k])} = "
                   f"{operand_text(tape, args[1 + 2 * k], label) if args[1 + 2 * k] >= 0 else '0'}"

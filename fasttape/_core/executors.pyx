@@ -64,8 +64,9 @@ def workers_of(executor):
 
 
 def check_executor(executor, who):
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise TypeError(f"{who}: executor must be a concurrent.futures.Executor, got {type(executor).__name__}")
+    if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "submit", None))):
+        raise TypeError(f"{who}: executor must be a concurrent.futures.Executor, got "
+                        f"{f'the class {executor.__name__}' if isinstance(executor, type) else type(executor).__name__}")
 
 
 def handed_over(executor, function, job, who):

@@ -94,8 +94,11 @@ cdef cnp.ndarray own_places(cnp.ndarray index, int64_t length):
 
 def gathered(array, index):
     """What `gather` returns, checked."""
-    if not isinstance(array, (np.ndarray, Tracer)) or array.ndim == 0 or array.dtype.kind != "f":
+    if not isinstance(array, (np.ndarray, Tracer)):
         raise TypeError(f"gather: the first argument must be an array of floats, got {type(array).__name__}")
+    if array.ndim == 0 or array.dtype.kind != "f":
+        raise TypeError(f"gather: the first argument must be an array of floats that has rows, got one of shape {tuple(array.shape)} and "
+                        f"dtype {array.dtype}")
     index = np.asarray(index)
     if index.dtype.kind not in "iu" or index.ndim != 1:
         raise TypeError(f"gather: the index must be a vector of whole numbers, got an array of shape {index.shape} and dtype {index.dtype}")
@@ -111,6 +114,15 @@ cdef tuple ungathered(tuple args, bint traced):
     return tuple([(x.array[x.index] if traced else x.array) if isinstance(x, Gathered) else x for x in args])
 
 
+cdef int refuse_gathered(Form form, str who) except -1:
+    """What is gathered is an argument; as part of one it would be a fixed value."""
+    if form.kind == FIXED and isinstance(form.value, Gathered):
+        raise TypeError(f"{who}: what gather returns must be a positional argument itself, not a named one or a part of another")
+    for part in form.parts or ():
+        refuse_gathered(part, who)
+    return 0
+
+
 cdef class Lots:
     """The arguments of a batch: leaves, of which those with an axis have a lane along its extent."""
 
@@ -122,6 +134,7 @@ cdef class Lots:
         in_trace = current() is not None or has_traced([x.array if isinstance(x, Gathered) else x for x in args])
         given, args = args, ungathered(args, in_trace)
         self.form = form_of_call(args, kwargs, who, static)
+        refuse_gathered(self.form, who)
         self.leaves = []
         self.n = -1
         batched = []

@@ -45,7 +45,7 @@ class Way:
 def whole(n, name, who):
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"{who}: {name} must be a positive whole number, got {n!r}")
-    return int(n)
+    return min(int(n), 1 << 62)
 
 
 # ---- results of every lane
@@ -55,8 +55,8 @@ cdef int check_out(str who, list given, list like, list leaves) except -1:
         if type(x) is not np.ndarray or x.dtype != y.dtype or x.shape != y.shape:
             raise TypeError(f"{who}: out must hold an array of shape {y.shape} and dtype {y.dtype} for each result, got "
                             f"{f'one of shape {x.shape} and dtype {x.dtype}' if isinstance(x, np.ndarray) else type(x).__name__}")
-        if not x.flags.c_contiguous or not x.flags.writeable:
-            raise ValueError(f"{who}: the arrays of out must be C-contiguous and writeable")
+        if not x.flags.carray:
+            raise ValueError(f"{who}: the arrays of out must be C-contiguous, aligned and writeable")
         for other in leaves:
             other = other.array if isinstance(other, Gathered) else other
             if isinstance(other, np.ndarray) and np.may_share_memory(x, other):

@@ -309,7 +309,7 @@ cdef int check_group(Tape tape, int64_t i, int64_t others) except -1:
     cdef ft_entry *e = tape.t.entry + i
     cdef ft_entry *r
     cdef int64_t k
-    if e.a or e.b < 1 or i + e.b > tape.t.n or e.aux < 0 or e.aux + 2 > tape.t.n_args or tape.t.args[e.aux] < 0 \
+    if e.a or e.b < 1 or i + e.b > tape.t.n or e.aux < 0 or <int64_t>e.aux + 2 > tape.t.n_args or tape.t.args[e.aux] < 0 \
             or tape.t.args[e.aux] >= others or tape.t.args[e.aux + 1] < 0 or e.aux + 2 + <int64_t>tape.t.args[e.aux + 1] > tape.t.n_args:
         return bad(i, b"no such loop or program")
     for k in range(e.b):
@@ -328,9 +328,9 @@ cdef int check_stream(Tape tape, int64_t i, Loop loop, int32_t k) except -1:
     cdef int64_t offset = 0
     cdef bint narrow = loop.code.stream_f32[k]
     if node < 0:
-        node = <int32_t>i + ~node
-        if not i <= node < i + tape.t.entry[i].b or tape.t.entry[node].shape == 0:
+        if ~node >= tape.t.entry[i].b or tape.t.entry[i + ~node].shape == 0:
             return bad(i, b"a loop writes what is none of its arrays")
+        node = <int32_t>i + ~node
     elif not is_there(tape, i, node):
         return bad(i, b"a loop reads what is not before it")
     if tape.t.entry[node].shape == 0:
