@@ -64,8 +64,10 @@ def bundle(in_columns):
     by_hand = native.Native("bundle", inputs, sizes, history=2 * n + 15 * n * in_columns)
     by_hand()
 
+    seen_by, shows = seen.T.copy()
+
     def arguments():
-        return ft.gather(cameras, seen[:, 0]), ft.gather(points, seen[:, 1]), weights, features
+        return ft.gather(cameras, seen_by), ft.gather(points, shows), weights, features
 
     return arguments, by_hand, by_hand.history[: 2 * n].reshape(n, 2), by_hand.gradient
 

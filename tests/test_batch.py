@@ -553,3 +553,15 @@ for threads in (1, 2):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.stdout.split("\n")[:2] == ["interrupted True True"] * 2, done.stdout + done.stderr
+
+
+def test_out_may_lie_beside_an_argument_but_not_in_it():
+    space = np.arange(40.0).reshape(4, 10)
+    program = ft.trace(lambda x, y: (x * y, x + y), 0.5, 0.5)
+    program.batch(space[0], space[1], out=(space[2], space[3]))
+    np.testing.assert_array_equal(space[2:], [np.arange(10) * np.arange(10.0, 20), 2 * np.arange(10) + 10.0])
+    for x, y, out in [(space[0], space[1], (space[1], space[3])), (space[0], space[1, ::-1], (space[2], space[1])),
+                      (space.reshape(-1)[0:20:2], space[3], (space[1], space[2])), (space[0], space[1], (space[2], space[2]))]:
+        with pytest.raises(ValueError, match="share"):
+            program.batch(x, y, out=out)
+    program.batch(space[0, :0], space[1, :0], out=(space[0, :0], space[0, :0]))

@@ -4,6 +4,8 @@ Chunks are for executors, and for whoever asks for them; within one go stretches
 """
 import numpy as np
 
+cimport numpy as cnp
+
 from fasttape._core.listing cimport result_text
 from fasttape._core.lots cimport Lots
 from fasttape._core.program cimport Program
@@ -16,6 +18,8 @@ from fasttape._core.executors import Here, Sent, check_executor, ordered, worker
 from fasttape._core.lots import Gathered
 from fasttape._core.program import GuardError
 from fasttape._core.stretches import Sums, new_results, run_lanes, sum_lanes
+
+cnp.import_array()
 
 cdef enum:
     PER_WORKER = 4                  # chunks, where nobody says how long one is
@@ -50,6 +54,33 @@ def whole(n, name, who):
 
 # ---- results of every lane
 
+cdef void reach(cnp.ndarray a, char **low, char **high) noexcept:
+    """From where to where the elements of an array lie; nothing if it has none."""
+    cdef int k
+    cdef ssize_t step
+    low[0] = high[0] = <char *>cnp.PyArray_DATA(a)
+    if cnp.PyArray_SIZE(a) == 0:
+        return
+    high[0] += a.itemsize
+    for k in range(cnp.PyArray_NDIM(a)):
+        step = (cnp.PyArray_DIM(a, k) - 1) * cnp.PyArray_STRIDE(a, k)
+        if step < 0:
+            low[0] += step
+        else:
+            high[0] += step
+
+
+cdef bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether arrays may share memory, by where they begin and end."""
+    cdef char *a_low
+    cdef char *a_high
+    cdef char *b_low
+    cdef char *b_high
+    reach(a, &a_low, &a_high)
+    reach(b, &b_low, &b_high)
+    return a_low < b_high and b_low < a_high
+
+
 cdef int check_out(str who, list given, list like, list leaves) except -1:
     for x, y in zip(given, like):
         if type(x) is not np.ndarray or x.dtype != y.dtype or x.shape != y.shape:
@@ -59,11 +90,11 @@ cdef int check_out(str who, list given, list like, list leaves) except -1:
             raise ValueError(f"{who}: the arrays of out must be C-contiguous, aligned and writeable")
         for other in leaves:
             other = other.array if isinstance(other, Gathered) else other
-            if isinstance(other, np.ndarray) and np.may_share_memory(x, other):
+            if isinstance(other, np.ndarray) and overlap(x, other):
                 raise ValueError(f"{who}: an array of out shares memory with an argument")
     for k in range(len(given)):
         for j in range(k):
-            if np.may_share_memory(given[k], given[j]):
+            if overlap(given[k], given[j]):
                 raise ValueError(f"{who}: two arrays of out share memory")
     return 0
 

@@ -32,18 +32,19 @@ cdef enum:
     LINE = 8                        # numbers
     PAGE = 4096                     # bytes
     CACHED = 1 << 19                # numbers in all arrays of a stretch, of which a part lives at a time
+    NEAR = 1 << 17                  # the same, where the next stretch costs no Python
     SPANS = 2                       # that each thread has, at least
     SIZES = 32                      # other than powers of two, for which a program keeps one over lanes
 
 
-cdef int64_t longest(Program p) except -1:
+cdef int64_t longest(Program p, int64_t cached=CACHED) except -1:
     """How many lanes at a time: as many as caches hold the arrays of; numbers lie in scratch rows."""
     cdef Tape tape = optimised(p)[0]
     cdef int64_t total = 0, i, n = LONGEST
     for i in range(tape.t.n):
         if shape_of(tape, <int32_t>i) and tape.t.entry[i].op != OP_view:
             total += size_of(tape, <int32_t>i)
-    while n > SHORTEST and n * total > CACHED:
+    while n > SHORTEST and n * total > cached:
         n //= 2
     return n - LINE if total else n     # rows as long as a page would all lie at one place of a cache
 
@@ -188,7 +189,9 @@ def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64
     cdef list bounds, parts
     cdef int64_t at, size, count
     batched = in_columns(p, batched, leaves)
-    bounds = shares(p, ("lanes", batched), n, longest(p), threads) if n else [0]
+    bounds = shares(p, ("lanes", batched), n, longest(p, NEAR), threads) if n else [0]
+    if len(bounds) > 2 and not can_run(p, batched_program(p, batched, bounds[1], False), batched, leaves):
+        bounds = shares(p, ("lanes", batched), n, longest(p), threads)
     parts = spans(bounds, threads)
     jobs = ((p, batched, leaves, into, at, size, count, here) for at, size, count in parts)
     return joined(each_of(run_span, jobs, len(parts), threads, here), [at for at, _, _ in parts] + [n], n)
