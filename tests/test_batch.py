@@ -3,6 +3,7 @@ import concurrent.futures
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
@@ -551,7 +552,7 @@ for threads in (1, 2):
     except KeyboardInterrupt:
         print("interrupted", time.monotonic() - start < 10.0, p.batch(np.array([0.25, 0.5]))[1] == p(0.5))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=300)
     assert done.stdout.split("\n")[:2] == ["interrupted True True"] * 2, done.stdout + done.stderr
 
 
