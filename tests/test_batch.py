@@ -540,7 +540,7 @@ def test_control_c_during_many_stretches():
     code = """
 import _thread, threading, time, numpy as np, fasttape as ft
 def f(x):
-    for _ in range(20_000):
+    for _ in range(2_000):
         x = np.sin(x)
     return x
 p = ft.trace(f, 0.5)
@@ -548,9 +548,9 @@ for threads in (1, 2):
     threading.Timer(0.5, _thread.interrupt_main).start()
     start = time.monotonic()
     try:
-        p.batch(np.linspace(0.0, 1.0, 3_000_000), threads=threads)
+        p.batch(np.linspace(0.0, 1.0, 30_000_000), threads=threads)
     except KeyboardInterrupt:
-        print("interrupted", time.monotonic() - start < 10.0, p.batch(np.array([0.25, 0.5]))[1] == p(0.5))
+        print("interrupted", time.monotonic() - start < 3.0, p.batch(np.array([0.25, 0.5]))[1] == p(0.5))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=300)
     assert done.stdout.split("\n")[:2] == ["interrupted True True"] * 2, done.stdout + done.stderr

@@ -13,6 +13,7 @@ import pytest
 
 import fasttape as ft
 from fasttape._core.crew import Crew
+from fasttape._core.executors import Here
 
 THREADS, CALLS = 8, 10_000
 POINTS = np.linspace(-1.9, 2.1, 23)
@@ -348,8 +349,8 @@ class Broken(Exception):
     pass
 
 
-def crew(function, jobs, threads, most=100):
-    return Crew(function, jobs, threads, most).in_order()
+def crew(function, jobs, threads, most=100, here=None):
+    return Crew(function, jobs, threads, most, here or Here()).in_order()
 
 
 @pytest.mark.parametrize("threads", [2, 3, 50])
@@ -404,6 +405,26 @@ def test_who_wants_no_more_waits_for_what_runs():
     assert n < 10
     time.sleep(0.2)
     assert len(ended) == n
+
+
+def test_what_runs_is_told_to_stop():
+    """By an error, or by who wants no more; not at the end."""
+    here = Here()
+
+    def job(k):
+        if k == 0:
+            raise Broken
+        while not here.stop:
+            time.sleep(0.001)
+
+    with pytest.raises(Broken):
+        list(crew(job, [(0,), (1,)], 2, here=here))
+    here = Here()
+    assert list(crew(lambda k: k, [(0,), (1,)], 2, here=here)) == [0, 1] and not here.stop
+    results = crew(lambda k: k, [(0,), (1,), (2,)], 2, here=here)
+    next(results)
+    results.close()
+    assert here.stop
 
 
 def test_one_thread_does_it_where_there_are_no_more(monkeypatch):

@@ -7,11 +7,12 @@ cdef enum:
 
 
 class Crew:
-    """function(*job) for each of the jobs, which are made one by one as threads are free. `most` is how many there are at most.
-    Threads are started bare: by `threading` the caller would wait for each to begin."""
+    """function(*job) for each of the jobs, which are made one by one as threads are free. `most` is how many there are at most;
+    `here.stop` is set where those that run should give up. Threads are started bare: by `threading` the caller would wait for
+    each to begin."""
 
-    def __init__(self, function, jobs, threads, most):
-        self.function, self.jobs, self.others = function, iter(jobs), min(threads, most) - 1
+    def __init__(self, function, jobs, threads, most, here):
+        self.function, self.jobs, self.others, self.here = function, iter(jobs), min(threads, most) - 1, here
         self.ready = threading.Condition()
         self.given, self.results, self.stop = 0, {}, False      # results by job: (whether it went well, result or error)
         self.running = 0                                        # jobs
@@ -85,6 +86,9 @@ class Crew:
                     raise result
                 k += 1
                 yield result
+        except BaseException:
+            self.here.stop = True
+            raise
         finally:
             self.stop = True
             with self.ready:

@@ -210,7 +210,7 @@ cdef object joined(parts, list bounds, int64_t n):
 
 def each_of(function, jobs, int64_t count, threads, here):
     """Yield what function(*job) returns for each of `count` jobs, in order, until `here` says to stop."""
-    results = (function(*job) for job in jobs) if threads == 1 or count < 2 else Crew(function, jobs, threads, count).in_order()
+    results = (function(*job) for job in jobs) if threads == 1 or count < 2 else Crew(function, jobs, threads, count, here).in_order()
     try:
         for result in results:
             yield result
