@@ -427,6 +427,22 @@ def test_what_runs_is_told_to_stop():
     assert here.stop
 
 
+def test_control_c_does_not_wait_for_its_turn():
+    here, caller, slow = Here(), threading.get_ident(), threading.Event()
+
+    def job(k):
+        if threading.get_ident() != caller:     # until it is told to stop
+            slow.set()
+            while not here.stop:
+                time.sleep(0.001)
+            return k
+        slow.wait(5.0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(crew(job, ((k,) for k in range(100)), 2, here=here))
+
+
 def test_one_thread_does_it_where_there_are_no_more(monkeypatch):
     def none(*_):
         raise RuntimeError("can't start new thread")

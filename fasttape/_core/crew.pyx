@@ -1,6 +1,6 @@
 """Jobs run by some threads of this process, the caller's among them, and their results in order."""
 import threading
-from _thread import start_new_thread
+from _thread import get_ident, start_new_thread
 
 cdef enum:
     LOOK_EVERY = 1                  # seconds: where waiting cannot be interrupted, Ctrl-C is seen after that
@@ -16,6 +16,7 @@ class Crew:
         self.ready = threading.Condition()
         self.given, self.results, self.stop = 0, {}, False      # results by job: (whether it went well, result or error)
         self.running = 0                                        # jobs
+        self.caller = get_ident()
 
     def next_job(self):
         """(number, job), or None where there is none. A generator of jobs is entered by one thread at a time."""
@@ -52,7 +53,15 @@ class Crew:
             self.results[k] = result
             self.running -= 1
             self.ready.notify()
+        if not result[0] and not isinstance(result[1], Exception):
+            self.leave(result[1])
         return True
+
+    def leave(self, error):
+        """Ctrl-C, and whatever else is no answer to a job, does not wait for its turn."""
+        self.here.stop = True
+        if get_ident() == self.caller:
+            raise error
 
     def work(self):
         while self.run_next():
