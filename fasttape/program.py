@@ -175,7 +175,8 @@ class Program(_program.Program):
 
         Row after row stand the results of the first lane, of the second, and so on. The columns are those of the arguments
         `argnum`, one after the other: all rows of an array that is gathered from, all lanes of one that is batched, the
-        elements of one that all lanes share. No zeros are stored but those within a lane's own block.
+        elements of one that all lanes share. Those of a batched argument are numbered lane by lane, whatever its `in_axes`. No
+        zeros are stored but those within a lane's own block.
 
         Parameters
         ----------

@@ -566,3 +566,24 @@ def test_out_may_lie_beside_an_argument_but_not_in_it():
         with pytest.raises(ValueError, match="share"):
             program.batch(x, y, out=out)
     program.batch(space[0, :0], space[1, :0], out=(space[0, :0], space[0, :0]))
+
+
+def test_an_empty_list_of_places():
+    assert ft.trace(lambda x: x * 2.0, V).batch(ft.gather(M, [])).shape == (0, 5)
+
+
+@pytest.mark.parametrize(("call", "error", "message"), [
+    (lambda: vmap(lambda d: d["a"] * d["n"])({"a": np.ones(4), "n": np.arange(4)}), TypeError, "array of int64, which is fixed and the same"),
+    (lambda: vmap(lambda p: p[0] * 2.0 if p[1][0] else p[0])((np.ones(2), np.ones(2, bool))), TypeError, "array of bool, which is fixed"),
+    (lambda: vmap(np.sin, in_axes=2**70)(V), ValueError, "no array has so many"),
+    (lambda: ft.trace(np.sin, 0.5).batch(V, in_axes=-(2**70)), ValueError, "no array has so many"),
+])
+def test_what_lanes_cannot_have(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_fixed_arrays_beside_the_lanes():
+    """As arguments of their own they are what they are in a call."""
+    found = vmap(lambda d, n: d["a"] * n, in_axes=(0, None))({"a": np.ones(4), "k": 3}, np.arange(3))
+    np.testing.assert_array_equal(found, np.tile(np.arange(3.0), (4, 1)))

@@ -12,6 +12,9 @@ from fasttape._core.vm cimport machine
 
 cnp.import_array()
 
+cdef enum:
+    MOST_AXES = 64                  # as NumPy has it
+
 cdef int64_t MOST_ROWS = <int64_t>1 << 62
 
 
@@ -99,7 +102,7 @@ def gathered(array, index):
     if array.ndim == 0 or array.dtype.kind != "f":
         raise TypeError(f"gather: the first argument must be an array of floats that has rows, got one of shape {tuple(array.shape)} and "
                         f"dtype {array.dtype}")
-    index = np.asarray(index)
+    index = np.zeros(0, np.int64) if isinstance(index, (list, tuple)) and not index else np.asarray(index)
     if index.dtype.kind not in "iu" or index.ndim != 1:
         raise TypeError(f"gather: the index must be a vector of whole numbers, got an array of shape {index.shape} and dtype {index.dtype}")
     if index.dtype != np.int64:
@@ -120,6 +123,16 @@ cdef int refuse_gathered(Form form, str who) except -1:
         raise TypeError(f"{who}: what gather returns must be a positional argument itself, not a named one or a part of another")
     for part in form.parts or ():
         refuse_gathered(part, who)
+    return 0
+
+
+cdef int refuse_fixed_arrays(Form form, str who, int64_t k) except -1:
+    """An array that is fixed is the same in all lanes, also beside others that have an axis of lanes: say so."""
+    if form.kind == FIXED_ARRAY and np.ndim(form.value):
+        raise TypeError(f"{who}: argument {k} holds an array of {np.asarray(form.value).dtype}, which is fixed and the same in all lanes, "
+                        f"beside what has an axis of them; pass it as an argument of its own, for which in_axes says None, or as floats")
+    for part in form.parts or ():
+        refuse_fixed_arrays(part, who, k)
     return 0
 
 
@@ -145,9 +158,13 @@ cdef class Lots:
         for k in range(<int64_t>len(args)):
             if axes[k] is not None and (isinstance(axes[k], bool) or not isinstance(axes[k], (int, np.integer))):
                 raise TypeError(f"{who}: in_axes must be a whole number or None for each argument, got {axes[k]!r}")
+            if axes[k] is not None and not -MOST_AXES <= axes[k] < MOST_AXES:
+                raise ValueError(f"{who}: in_axes asks for axis {axes[k]} of argument {k}, and no array has so many")
             forms, leaves = [], []
             leaf_forms(form.parts[k], forms)
             gather(form.parts[k], args[k], leaves)
+            if axes[k] is not None and forms:
+                refuse_fixed_arrays(form.parts[k], who, k)
             if axes[k] is not None and not forms:
                 raise TypeError(f"{who}: argument {k} holds no array of floats that has an axis of lanes; say so by None in in_axes")
             if isinstance(given[k], Gathered):
