@@ -428,5 +428,22 @@ static void pick(int f32, void *y, const void *a, const int64_t *place, int64_t 
     else pick_d(y, a, place, m, n);
 }
 
-const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, pick, check_upto,
+/* Whether an index of n places leads out of so many rows. It is copied to `own`, where there is that, before it is looked at:
+ * whoever has it may change it. There it is counted from the first row. */
+static int places(int64_t *own, const int64_t *given, int64_t rows, int64_t n) {
+    uint64_t out = 0, limit = (uint64_t)rows;
+    if (!own) {
+        for (int64_t k = 0; k < n; k++) out |= (uint64_t)given[k] + limit >= 2 * limit;
+        return out != 0;
+    }
+    memcpy(own, given, (size_t)n * sizeof *own);
+    for (int64_t k = 0; k < n; k++) {
+        int64_t place = own[k];
+        out |= (uint64_t)place + limit >= 2 * limit;
+        own[k] = place + (rows & -(int64_t)(place < 0));
+    }
+    return out != 0;
+}
+
+const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, pick, places, check_upto,
                                    run_loop, functions};

@@ -126,6 +126,7 @@ typedef struct ft_vm {
     void (*copy)(const ft_tape *, int view, int dtype, const void *from, void *to);
     /* m rows of n: element j of each row of m that lies at a place, in row j */
     void (*pick)(int f32, void *y, const void *a, const int64_t *place, int64_t m, int64_t n);
+    int (*places)(int64_t *own, const int64_t *given, int64_t rows, int64_t n);
     void (*check)(ft_watch *, int64_t upto);                     /* go on with a checksum */
     void (*loop)(const ft_loop *, int64_t from, int64_t to, char *const *stream, double *carry, double *values);
     const ft_function *function;                                 /* of each elementwise op */

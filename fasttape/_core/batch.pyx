@@ -11,6 +11,7 @@ import numpy as np
 from fasttape._core.body cimport Body, trace_body
 from fasttape._core.calls cimport tape_of
 from fasttape._core.capture cimport capture_array
+from fasttape._core.helpers cimport alert
 from fasttape._core.lanes cimport over_lanes
 from fasttape._core.lots cimport Lots
 from fasttape._core.many cimport check_alike, off_the_path, run_plain
@@ -203,7 +204,7 @@ def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, rows, 
             n *= extent
         if isinstance(x, Gathered):
             size = n // max(len(x.array), 1)
-            parts.append((size, n, x.index * size))
+            parts.append((size, n, x.places() * size))
         elif axes[k] is None:
             parts.append((n, n, None))
         else:
@@ -219,10 +220,12 @@ def run(paths, Program p, tuple args, dict kwargs, in_axes, out, reduce, way, st
     cdef Lots lots
     cdef Tape tape
     checked(reduce, who)
+    if way.threads > 1 and way.executor is None and reduce is None:
+        alert(way.threads - 1)
     if out is not None and reduce is not None:
         raise TypeError(f"{who}: out is for the results of all lanes, not for their {reduce}")
-    lots = Lots(who, args, kwargs, in_axes, static if p is None else p.static)
-    tape = tape_of(lots.leaves, current())
+    lots = Lots(who, args, kwargs, in_axes, static if p is None else p.static, p)
+    tape = tape_of(lots.leaves, current()) if not lots.fits else None
     if tape is None:
         return run_plain(paths, p, lots, Values(lots, out) if reduce is None else Totals(lots, reduce, ()), way)
     if out is not None or way.executor is not None:

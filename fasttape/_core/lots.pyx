@@ -1,10 +1,9 @@
 """The arguments of a batch: which of them have an axis of lanes, and rows that are read for each lane."""
 import numpy as np
 
-from libc.stdint cimport uint64_t
-
 cimport numpy as cnp
 
+from fasttape._core.program cimport Program
 from fasttape._core.signature cimport *
 from fasttape._core.trace cimport current
 from fasttape._core.tracer cimport Tracer
@@ -19,8 +18,9 @@ cdef int64_t MOST_ROWS = <int64_t>1 << 62
 
 
 class Gathered:
-    """Rows of an array, one for each lane, read when the lanes are run. Sent to another process it has those rows alone that
-    are read, and `rows` says which they were."""
+    """Rows of an array, one for each lane, read when the lanes are run. The index is the caller's, who may change it: it is
+    trusted as `places` alone. Sent to another process it has those rows alone that are read, and `rows` says which they
+    were."""
 
     __slots__ = ("array", "index", "rows")
 
@@ -28,7 +28,7 @@ class Gathered:
         self.array, self.index, self.rows = array, index, rows
 
     def __reduce__(self):
-        rows, index = np.unique(self.index, return_inverse=True)
+        rows, index = np.unique(self.places(), return_inverse=True)
         return Gathered, (self.array[rows], index.reshape(-1), rows)
 
     def __len__(self):
@@ -55,13 +55,21 @@ class Gathered:
     def dtype(self):
         return self.array.dtype
 
+    def places(self):
+        """The index, checked and counted from the first row, in memory that nobody else has."""
+        cdef cnp.ndarray given = np.ascontiguousarray(self.index), own = np.empty(len(given), np.int64)
+        cdef int64_t length = len(self.array)
+        if machine.places(<int64_t *>cnp.PyArray_DATA(own), <const int64_t *>cnp.PyArray_DATA(given), length, len(given)):
+            raise outside(given[(given < -length) | (given >= length)][0], length)
+        return own
+
     def read(self):
         return self.array.take(self.index, axis=0)
 
     def columns(self):
         """The rows as columns: the axis of the lanes is the last one."""
-        cdef cnp.ndarray a = self.array, places = self.index, out
-        cdef bint plain = cnp.PyArray_ISCARRAY_RO(a) and cnp.PyArray_ISCARRAY_RO(places)
+        cdef cnp.ndarray a = self.array, places = self.places(), out
+        cdef bint plain = cnp.PyArray_ISCARRAY_RO(a)
         cdef bint narrow = a.dtype == np.float32
         cdef int64_t n = len(places), m = cnp.PyArray_SIZE(a) // max(len(a), 1)
         if not plain or not (narrow or a.dtype == np.float64):
@@ -76,23 +84,16 @@ def outside(place, length):
     return IndexError(f"gather: index {place} is out of bounds for {length} rows")
 
 
-cdef cnp.ndarray own_places(cnp.ndarray index, int64_t length):
-    """A copy of an index, which nobody changes, counted from the first row."""
-    cdef int64_t n = cnp.PyArray_DIM(index, 0), step, k, place
-    cdef uint64_t shift = length, span = 2 * shift
-    cdef bint off = False
-    cdef cnp.ndarray out = np.empty(n, np.int64), given = index if cnp.PyArray_ISALIGNED(index) else index.copy()
-    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(out)
-    cdef const char *at = <const char *>cnp.PyArray_DATA(given)
-    step = cnp.PyArray_STRIDE(given, 0)
+cdef int check_places(cnp.ndarray index, int64_t length) except -1:
+    """Whether all rows of an index are there."""
+    cdef const int64_t *at = <const int64_t *>cnp.PyArray_DATA(index)
+    cdef int64_t n = cnp.PyArray_DIM(index, 0)
+    cdef bint wrong
     with nogil:
-        for k in range(n):
-            place = (<const int64_t *>(at + k * step))[0]
-            off |= <uint64_t>place + shift >= span
-            to[k] = place + (length & (place >> 63))
-    if off:
+        wrong = machine.places(NULL, at, length, n)
+    if wrong:
         raise outside(index[(index < -length) | (index >= length)][0], length)
-    return out
+    return 0
 
 
 def gathered(array, index):
@@ -109,7 +110,10 @@ def gathered(array, index):
         if len(index) and index.max() > MOST_ROWS:      # beyond int64 too
             raise outside(index.max(), array.shape[0])
         index = index.astype(np.int64)
-    return Gathered(array, own_places(index, array.shape[0]))
+    if not cnp.PyArray_ISCARRAY_RO(index):
+        index = np.array(index, np.int64, order="C")
+    check_places(index, array.shape[0])
+    return Gathered(array, index)
 
 
 cdef tuple ungathered(tuple args, bint traced):
@@ -139,11 +143,13 @@ cdef int refuse_fixed_arrays(Form form, str who, int64_t k) except -1:
 cdef class Lots:
     """The arguments of a batch: leaves, of which those with an axis have a lane along its extent."""
 
-    def __init__(self, str who, tuple args, dict kwargs, in_axes, static):
+    def __init__(self, str who, tuple args, dict kwargs, in_axes, static, Program p=None):
         cdef Form form, part
         cdef list forms, leaves
         cdef int64_t k
         self.who = who
+        if p is not None and p.flat is not None and type(in_axes) is int and in_axes == 0 and not kwargs and self.are_plain(p, args):
+            return
         in_trace = current() is not None or has_traced([x.array if isinstance(x, Gathered) else x for x in args])
         given, args = args, ungathered(args, in_trace)
         self.form = form_of_call(args, kwargs, who, static)
@@ -183,6 +189,41 @@ cdef class Lots:
         self.batched = tuple(batched)
         if self.n < 0:
             raise ValueError(f"{who}: no argument has an axis of lanes; give one in in_axes")
+
+    cdef bint are_plain(self, Program p, tuple args) except -1:
+        """Whether the arguments are those of p with a first axis more, as is seen at a glance; there is no more to be said of
+        them then."""
+        cdef int64_t k, j, n = -1
+        cdef cnp.ndarray a
+        cdef Form form
+        cdef tuple shape
+        if len(args) != len(p.flat) or current() is not None:
+            return False
+        for k in range(<int64_t>len(args)):
+            form, x = p.flat[k], args[k]
+            array = x.array if type(x) is Gathered else x
+            if type(array) is not np.ndarray:
+                return False
+            a = array
+            j = cnp.PyArray_NDIM(a)
+            if j < 1 or cnp.PyArray_TYPE(a) != (cnp.NPY_FLOAT if form.kind == NUMBER32 or (form.kind == ARRAY and form.dtype) else cnp.NPY_DOUBLE):
+                return False
+            if j != (form.ndim + 1 if form.kind == ARRAY else 1):
+                return False
+            if form.kind == ARRAY:
+                shape = form.shape
+                for j in range(form.ndim):
+                    if cnp.PyArray_DIM(a, <int>j + 1) != <cnp.npy_intp>shape[j]:
+                        return False
+            j = len(x)
+            if n < 0:
+                n = j
+            if j != n:
+                return False
+        if n < 0:
+            return False
+        self.n, self.form, self.leaves, self.fits, self.batched = n, p.arguments, list(args), True, (True,) * len(args)
+        return True
 
     cdef object with_lanes(self, x, Form form, int axis, int64_t k):
         cdef int64_t extent

@@ -21,6 +21,8 @@ from fasttape._core.stretches import Sums, new_results, run_lanes, sum_lanes
 
 cnp.import_array()
 
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+
 cdef enum:
     PER_WORKER = 4                  # chunks, where nobody says how long one is
 
@@ -81,29 +83,26 @@ cdef bint overlap(cnp.ndarray a, cnp.ndarray b) noexcept:
     return a_low < b_high and b_low < a_high
 
 
-cdef int check_out(str who, list given, list like, list leaves) except -1:
-    for x, y in zip(given, like):
-        if type(x) is not np.ndarray or x.dtype != y.dtype or x.shape != y.shape:
-            raise TypeError(f"{who}: out must hold an array of shape {y.shape} and dtype {y.dtype} for each result, got "
+cdef int check_out(str who, list given, list results, int64_t n, list leaves) except -1:
+    """Whether arrays can hold the results of n lanes; `results` has the dtype and shape of one."""
+    cdef int64_t k, j
+    for k in range(<int64_t>len(given)):
+        x, (code, dims) = given[k], results[k]
+        if type(x) is not np.ndarray or x.dtype != (SINGLE if code & 1 else DOUBLE) or x.shape != (n, *dims):
+            raise TypeError(f"{who}: out must hold an array of shape {(n, *dims)} and dtype {SINGLE if code & 1 else DOUBLE} for each "
+                            f"result, got "
                             f"{f'one of shape {x.shape} and dtype {x.dtype}' if isinstance(x, np.ndarray) else type(x).__name__}")
-        if not x.flags.carray:
+        if not cnp.PyArray_ISCARRAY(x):
             raise ValueError(f"{who}: the arrays of out must be C-contiguous, aligned and writeable")
         for other in leaves:
             other = other.array if isinstance(other, Gathered) else other
             if isinstance(other, np.ndarray) and overlap(x, other):
                 raise ValueError(f"{who}: an array of out shares memory with an argument")
-    for k in range(len(given)):
+    for k in range(<int64_t>len(given)):
         for j in range(k):
             if overlap(given[k], given[j]):
                 raise ValueError(f"{who}: two arrays of out share memory")
     return 0
-
-
-class Like:
-    """What a result looks like."""
-
-    def __init__(self, shape, dtype):
-        self.shape, self.dtype = shape, dtype
 
 
 def values_of(here, sent, batched, leaves, n, threads):
@@ -122,13 +121,14 @@ class Values:
 
     def begin(self, Program p):
         cdef list given = []
-        self.form, self.into = p.result, new_results(p, self.n if self.out is None else 0)
-        if self.out is not None:
-            gather(form_of_result(self.out, self.who), self.out, given)
-            if len(given) != len(self.into):
-                raise TypeError(f"{self.who}: out must hold {len(self.into)} arrays, got {len(given)}")
-            check_out(self.who, given, [Like((self.n, *x.shape[1:]), x.dtype) for x in self.into], self.leaves)
-            self.into = given
+        self.form, self.into = p.result, given
+        if self.out is None:
+            self.into = new_results(p, self.n)
+            return
+        gather(form_of_result(self.out, self.who), self.out, given)
+        if len(given) != p.n_result:
+            raise TypeError(f"{self.who}: out must hold {p.n_result} arrays, got {len(given)}")
+        check_out(self.who, given, p.results(), self.n, self.leaves)
 
     def run(self, Program p, leaves, n, lanes, way):
         into = self.into if lanes is None else new_results(p, n)
@@ -237,9 +237,10 @@ cdef object run_plain(object paths, Program p, Lots lots, wanted, way):
     cdef int64_t n
     lanes = None
     traced = p is None                  # for the first of the lanes that are to be run
-    if not traced:
+    if not traced and not lots.fits:
         args, kwargs = lots.lane(leaves, 0)
-        p.leaves_of(args, kwargs)       # a TypeError if it is of another form
+        if not p.takes(args, kwargs, [], True):
+            p.leaves_of(args, kwargs)   # a TypeError if it is of another form
     while True:
         if p is None:
             args, kwargs = lots.lane(leaves, 0)

@@ -1,42 +1,87 @@
-"""A program over lanes run on stretch after stretch of one length, without Python in between.
+"""A program over lanes run on stretch after stretch of one length, without Python in between, by one thread or more.
 
 Arrays are read and written where they lie; rows that are gathered are read into columns first. What needs Python, or lies
-otherwise, goes stretch by stretch (stretches.pyx).
+otherwise, goes stretch by stretch (stretches.pyx). Each thread has a plan of its own, and takes the next stretch until there
+is none.
 """
 import numpy as np
 
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free, malloc
+
 cimport numpy as cnp
 
+from fasttape._core.helpers cimport Team, all_done, call_helper, dismiss, new_team
 from fasttape._core.lanes cimport IN_COLUMNS
 from fasttape._core.plan cimport go_on
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
 from fasttape._core.state cimport State
 
-from fasttape._core.lots import Gathered
+from fasttape._core.lots import Gathered, outside
 
 cnp.import_array()
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
+cdef extern from "atomic.h" nogil:
+    int64_t ft_add(int64_t *, int64_t)
+    int64_t ft_swap(int64_t *, int64_t)
+    int64_t ft_get(int64_t *)
+
 cdef enum:
     LOOK_EVERY = 1 << 27            # element-ops between two looks for signals: tens of milliseconds
+    WAIT = 50000                    # microseconds between two, while others work
+    LINE = 64                       # bytes
+
+cdef enum:                          # how the work of a thread ended
+    WELL, STOPPED, OUTSIDE, FAILED
 
 
 cdef struct Place:                  # an array of the caller's
     char *data                      # at the first lane
     int64_t step                    # bytes a lane; 0: the same for all lanes
     int64_t *index                  # of rows that are gathered, else NULL
-    int64_t row                     # numbers in such a row
+    int64_t rows, row               # how many there are, and numbers in each
+    int64_t *own                    # where the index of a stretch is copied to, before it is trusted
     char *space                     # where they are read into
-    int32_t k                       # argument or result
+    int64_t place                   # argument or result
+    int32_t node
     int32_t narrow
 
 
 cdef struct Look:                   # a guard's values, and what they must be
     char *row
     int narrow, seen
+
+
+cdef struct Piece:                  # stretches in a row, which one thread begins with; others help when they have done theirs
+    int64_t next                    # that nobody has taken
+    int64_t end
+    int64_t[6] apart                # a line of memory each
+
+
+cdef struct Share:                  # what threads share
+    Piece *piece
+    int64_t threads
+    int64_t stop
+    int64_t at, size                # where the first stretch begins, lanes in each
+    uint8_t *mark                   # lanes that take another path
+
+
+cdef struct Runner:                 # what one of them runs
+    Share *share
+    ft_call *call
+    const ft_tape *tape
+    Place *place
+    Look *look
+    int64_t n_place, n_look
+    int64_t piece, left             # where it takes stretches from, and in how many pieces it will look for them
+    int64_t stretch                 # the one at work
+    int64_t wrong                   # the place whose index was outside
+    int found                       # whether lanes were marked
+    int end
 
 
 cdef bint lies_so(object a) except -1:
@@ -64,133 +109,295 @@ def can_run(Program p, Program q, tuple batched, list leaves):
     return True
 
 
+# ---- stretches, one after the other
+
+cdef bint lay(Runner *r, int64_t at) noexcept nogil:
+    """Point the plan to the stretch that begins at a lane; False where an index is out of bounds."""
+    cdef Place *place = r.place
+    cdef int64_t k, size = r.share.size
+    cdef char *data
+    for k in range(r.n_place):
+        data = place.data + at * place.step
+        if place.index != NULL:
+            if machine.places(place.own, place.index + at, place.rows, size):
+                r.wrong = k
+                return False
+            machine.pick(place.narrow, place.space, place.data, place.own, place.row, size)
+            data = place.space
+        ft_lay(r.call, place.place, place.node, data)
+        place += 1
+    return True
+
+
+cdef void see(Runner *r) noexcept nogil:
+    """Mark the lanes of a stretch whose guards see something else."""
+    cdef Look *look = r.look
+    cdef int64_t i, _, size = r.share.size
+    cdef uint8_t *off = r.share.mark + r.stretch * size
+    for _ in range(r.n_look):
+        if look.narrow:
+            for i in range(size):
+                off[i] |= ((<float *>look.row)[i] != 0) != look.seen
+        else:
+            for i in range(size):
+                off[i] |= ((<double *>look.row)[i] != 0) != look.seen
+        look += 1
+    if r.n_look:
+        for i in range(size):
+            r.found |= off[i]
+
+
+cdef bint begin_next(Runner *r) noexcept nogil:
+    """Take the next stretch; False where there is none."""
+    cdef Share *share = r.share
+    cdef ft_run *run = &r.call.run
+    if ft_get(&share.stop):
+        return False
+    while True:
+        r.stretch = ft_add(&share.piece[r.piece].next, 1)
+        if r.stretch < share.piece[r.piece].end:
+            break
+        r.left -= 1
+        if r.left == 0:
+            return False
+        r.piece = (r.piece + 1) % share.threads
+    if not lay(r, share.at + r.stretch * share.size):
+        r.end = OUTSIDE
+        ft_swap(&share.stop, 1)
+        return False
+    run.next = run.entry = run.block = 0
+    return True
+
+
+cdef void help(void *what) noexcept nogil:
+    """What another thread than the caller's does."""
+    cdef Runner *r = <Runner *>what
+    cdef int more
+    while begin_next(r):
+        more = 1
+        while more > 0 and not ft_get(&r.share.stop):
+            more = machine.run(r.tape, &library, &r.call.run)
+        if more:
+            r.end = FAILED if more < 0 else STOPPED
+            ft_swap(&r.share.stop, 1)
+            return
+        see(r)
+
+
 cdef class Span:
-    """Some lanes that are run so."""
+    """A plan laid out over the arrays of a batch, for one thread."""
     cdef Program q
     cdef State state
-    cdef int64_t size               # lanes of a stretch
-    cdef list kept                  # memory that is pointed to
-    cdef Place *places
-    cdef Look *looks
-    cdef int64_t n_in, n_out, n_look
+    cdef Runner r
+    cdef void *memory
+    cdef char *free                 # of it, from here on
 
-    def __init__(self, Program p, Program q, tuple batched, list leaves, list into, int64_t size):
-        cdef int64_t k
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef int take_memory(self, list leaves, int64_t size) except -1:
+        """As much as `lay_out` parts among what it needs, a line or less apart."""
+        cdef int64_t room = LINE * (4 + 2 * self.q.n_input + self.q.n_output)
+        room += (self.q.n_input + self.q.n_output) * (sizeof(Place) + sizeof(Look) + size * 8)
+        for x in leaves:
+            if isinstance(x, Gathered):
+                room += row_of(x.array) * size * 8
+        self.memory = malloc(room)
+        if self.memory == NULL:
+            raise MemoryError
+        self.free = <char *>self.memory
+        self.part(LINE - (<size_t>self.memory & (LINE - 1)))
+        return 0
+
+    cdef void *part(self, int64_t n) noexcept:
+        cdef char *at = self.free
+        self.free += (n + LINE - 1) & ~<int64_t>(LINE - 1)
+        return at
+
+    cdef int lay_out(self, Program p, Program q, tuple batched, list leaves, list into, Share *share, int64_t piece) except -1:
+        cdef int64_t k, size = share.size
         cdef Place *place
         cdef Look *look
         cdef cnp.ndarray a
         cdef int32_t node
         cdef Tape tape
-        self.q, self.size, self.kept = q, size, []
-        place = self.places = <Place *>self.space((q.n_input + q.n_output + 1) * sizeof(Place))
-        look = self.looks = <Look *>self.space((q.n_output - p.n_result + 1) * sizeof(Look))
-        self.n_in = self.n_out = self.n_look = 0
+        self.q = q
         self.state = q.begin()
+        self.take_memory(leaves, size)
         tape = self.state.tape
-        for k, (x, has_lanes) in enumerate(zip(leaves, batched)):
+        self.r.piece, self.r.left = piece, share.threads
+        self.r.share, self.r.call, self.r.tape = share, &self.state.c, &tape.t
+        place = self.r.place = <Place *>self.part((q.n_input + p.n_result) * sizeof(Place))
+        look = self.r.look = <Look *>self.part((q.n_output - p.n_result) * sizeof(Look))
+        for k in range(q.n_input):
+            x = leaves[k]
             if not self.state.moves[k]:
                 tape.t.val[k].f = x
                 continue
-            place.k = <int32_t>k
+            place.place, place.node, place.index, place.step = k, <int32_t>k, NULL, 0
             if isinstance(x, Gathered):
                 a = x.index
                 place.index = <int64_t *>cnp.PyArray_DATA(a)
                 a = x.array
-                place.row = cnp.PyArray_SIZE(a) // max(len(a), 1)
-                place.narrow = a.dtype == np.float32
-                place.data = <char *>cnp.PyArray_DATA(a)
-                place.space = <char *>self.space(place.row * size * a.itemsize)
+                place.rows, place.row = cnp.PyArray_DIM(a, 0), row_of(a)
+                place.narrow = cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT
+                place.own = <int64_t *>self.part(size * sizeof(int64_t))
+                place.space = <char *>self.part(place.row * size * cnp.PyArray_ITEMSIZE(a))
             else:
                 a = x
-                place.data = <char *>cnp.PyArray_DATA(a)
-                place.step = cnp.PyArray_NBYTES(a) // max(len(a), 1) if has_lanes else 0
+                if batched[k]:
+                    place.step = cnp.PyArray_NBYTES(a) // max(cnp.PyArray_DIM(a, 0), 1)
+            place.data = <char *>cnp.PyArray_DATA(a)
             place += 1
-            self.n_in += 1
         for k in range(p.n_result):
             a = into[k]
-            place.k = <int32_t>(q.n_input + k)
+            place.place, place.node, place.index = q.n_input + k, q.outputs[k], NULL
             place.data = <char *>cnp.PyArray_DATA(a)
-            place.step = cnp.PyArray_NBYTES(a) // max(len(a), 1)
+            place.step = cnp.PyArray_NBYTES(a) // max(cnp.PyArray_DIM(a, 0), 1)
             place += 1
-            self.n_out += 1
+        self.r.n_place = place - self.r.place
         for k in range(p.n_result, q.n_output):
             node = q.outputs[k]
             look.narrow = tape.t.entry[node].dtype & 1
-            look.seen = p.guards[k - p.n_result][1]
+            look.seen = p.truth[k - p.n_result]
             if self.state.moves[q.n_input + k]:
-                look.row = <char *>self.space(size * itemsize(tape.t.entry[node].dtype))
+                look.row = <char *>self.part(size * sizeof(double))
                 ft_lay(&self.state.c, q.n_input + k, node, look.row)
             else:
                 look.row = <char *>tape.t.val[node].p
             look += 1
-            self.n_look += 1
+        self.r.n_look = look - self.r.look
+        return 0
 
-    cdef void *space(self, int64_t n_bytes) except NULL:
-        """Memory, zeros, as long as the span lives."""
-        cdef cnp.ndarray a = np.zeros(n_bytes // 8 + 1)
-        self.kept.append(a)
-        return cnp.PyArray_DATA(a)
-
-    cdef void lay(self, int64_t at) noexcept nogil:
-        """Point the plan to the stretch that begins at a lane."""
-        cdef Place *place = self.places
-        cdef int64_t k
-        cdef int32_t node
-        cdef char *data
-        for k in range(self.n_in + self.n_out):
-            data = place.data + at * place.step
-            if place.index != NULL:
-                machine.pick(place.narrow, place.space, place.data, place.index + at, place.row, self.size)
-                data = place.space
-            node = place.k if k < self.n_in else self.q.outputs[place.k - self.q.n_input]
-            ft_lay(&self.state.c, place.k, node, data)
-            place += 1
-
-    cdef int see(self, uint8_t *off) noexcept nogil:
-        """Mark the lanes of a stretch whose guards see something else; whether there are any."""
-        cdef Look *look = self.looks
-        cdef int64_t _, i
-        cdef int found = 0
-        for _ in range(self.n_look):
-            if look.narrow:
-                for i in range(self.size):
-                    off[i] |= ((<float *>look.row)[i] != 0) != look.seen
-            else:
-                for i in range(self.size):
-                    off[i] |= ((<double *>look.row)[i] != 0) != look.seen
-            look += 1
-        if self.n_look:
-            for i in range(self.size):
-                found |= off[i]
-        return found
-
-    def run(self, int64_t at, int64_t count, here):
-        """Run so many stretches from a lane on, once. Returns which of the lanes take another path, or None."""
-        cdef cnp.ndarray off = np.zeros(count * self.size if self.n_look else 0, np.uint8)
-        cdef uint8_t *mark = <uint8_t *>cnp.PyArray_DATA(off)
-        cdef int64_t j, work = 0
-        cdef int more, found = 0
+    cdef int run(self, here) except -1:
+        """What the caller's thread does: it also looks for signals."""
+        cdef Runner *r = &self.r
+        cdef ft_run *run = &r.call.run
         cdef Tape tape = self.state.tape
-        cdef ft_run *run = &self.state.c.run
-        cdef bint stop = False
-        try:
-            with nogil:
-                for j in range(count):
-                    self.lay(at + j * self.size)
-                    run.next = run.entry = run.block = 0
-                    more = machine.run(&tape.t, &library, run)
-                    work += self.state.work
-                    if more or work > LOOK_EVERY:
-                        with gil:
-                            go_on(tape, run, more)
-                            PyErr_CheckSignals()
-                            stop = here.stop
-                        work = 0
-                        if stop:
-                            break
-                    found |= self.see(mark + j * self.size)
-        except BaseException:
-            self.state.abandon()
-            raise
-        self.q.end(self.state)
-        return off.view(bool) if found else None
+        cdef int64_t work = 0
+        cdef int more
+        with nogil:
+            while begin_next(r):
+                more = machine.run(r.tape, &library, run)
+                work += self.state.work
+                if more or work > LOOK_EVERY:
+                    work = 0
+                    with gil:
+                        r.end = FAILED
+                        go_on(tape, run, more)
+                        r.end = WELL
+                        look_around(r.share, here)
+                see(r)
+        return 0
+
+    cdef int check(self) except -1:
+        """Raise what went wrong in another thread."""
+        cdef Place *place
+        cdef int64_t k
+        if self.r.end == FAILED:
+            go_on(self.state.tape, &self.r.call.run, -1)
+        if self.r.end == OUTSIDE:
+            place = self.r.place + self.r.wrong
+            for k in range(self.r.share.size):
+                if not 0 <= place.own[k] < place.rows:
+                    raise outside(place.own[k] - (place.rows if place.own[k] < 0 else 0), place.rows)
+        return 0
+
+    cdef int end(self, bint well) except -1:
+        """Give the plan back, if it is as it was."""
+        if well and self.r.end == WELL:
+            return self.q.end(self.state)
+        return self.state.abandon() if self.state is not None else 0
+
+
+cdef int64_t row_of(cnp.ndarray a) noexcept:
+    """Numbers in a row."""
+    return cnp.PyArray_SIZE(a) // max(cnp.PyArray_DIM(a, 0), 1)
+
+
+cdef int look_around(Share *share, here) except -1:
+    PyErr_CheckSignals()
+    if here.stop:
+        ft_swap(&share.stop, 1)
+    return 0
+
+
+cdef int wait_for(Team *team, Share *share, here) except -1:
+    """Wait until helpers are done, also where it is Ctrl-C that ends it."""
+    cdef bint done = False
+    error = None
+    while not done:
+        with nogil:
+            done = all_done(team, WAIT)
+        if not done:
+            try:
+                look_around(share, here)
+            except BaseException as failure:
+                error = failure
+                ft_swap(&share.stop, 1)
+    dismiss(team)
+    if error is not None:
+        raise error
+    return 0
+
+
+cdef int work_together(list spans, Program p, Program q, tuple batched, list leaves, list into, Share *share, meanwhile, here) except -1:
+    """Make a span for each thread, and run them."""
+    cdef Team *team = new_team() if share.threads > 1 else NULL
+    cdef Span span
+    cdef int64_t k
+    try:
+        if team != NULL:
+            for k in range(1, share.threads):
+                span = Span()
+                spans.append(span)
+                span.lay_out(p, q, batched, leaves, into, share, k)
+                if not call_helper(team, help, &span.r):
+                    break
+        if meanwhile is not None:
+            meanwhile()
+        span = Span()
+        spans.append(span)
+        span.lay_out(p, q, batched, leaves, into, share, 0)
+        span.run(here)
+    except BaseException:
+        ft_swap(&share.stop, 1)
+        raise
+    finally:
+        if team != NULL:
+            wait_for(team, share, here)
+    return 0
+
+
+def run_stretches(Program p, Program q, tuple batched, list leaves, list into, int64_t at, int64_t size, int64_t count, int64_t threads,
+                  meanwhile, here):
+    """Run q, p over `size` lanes, on so many stretches of them from a lane on, by some threads; this one calls `meanwhile` first,
+    if it is given. Returns which of the lanes take another path, or None."""
+    cdef Share share
+    cdef Span span
+    cdef list spans = []
+    cdef int found = 0
+    cdef int64_t k
+    cdef cnp.ndarray off = np.zeros(count * size if q.n_output > p.n_result else 0, np.uint8)
+    threads = min(threads, count)
+    share.piece = <Piece *>malloc(threads * sizeof(Piece))
+    if share.piece == NULL:
+        raise MemoryError
+    for k in range(threads):
+        share.piece[k].next, share.piece[k].end = count * k // threads, count * (k + 1) // threads
+    share.threads, share.stop = threads, 0
+    share.at, share.size, share.mark = at, size, <uint8_t *>cnp.PyArray_DATA(off)
+    try:
+        work_together(spans, p, q, batched, leaves, into, &share, meanwhile, here)
+        for span in spans:
+            span.check()
+    except BaseException:
+        for span in spans:
+            span.end(False)
+        raise
+    finally:
+        free(share.piece)
+    for span in spans:
+        found |= span.r.found
+        span.end(True)
+    return off.view(bool) if found else None

@@ -21,7 +21,7 @@ from fasttape._core.tracer cimport looked_at
 
 from fasttape._core.crew import Crew
 from fasttape._core.lots import Gathered
-from fasttape._core.spans import Span, can_run
+from fasttape._core.spans import can_run, run_stretches
 
 cnp.import_array()
 
@@ -33,7 +33,6 @@ cdef enum:
     PAGE = 4096                     # bytes
     CACHED = 1 << 19                # numbers in all arrays of a stretch, of which a part lives at a time
     NEAR = 1 << 17                  # the same, where the next stretch costs no Python
-    SPANS = 2                       # that each thread has, at least
     SIZES = 32                      # other than powers of two, for which a program keeps one over lanes
 
 
@@ -82,7 +81,7 @@ cdef list shares(Program p, tuple key, int64_t n, int64_t most, int64_t threads)
     cdef int64_t size, parts = max(up_to(n, most) // most, min(threads, n // WORTH_IT))
     if threads == 1 or parts < 2:
         return stretches(p, key, n, most)
-    parts = up_to(parts, threads * SPANS if parts > threads else threads)
+    parts = up_to(parts, threads)
     size = up_to(up_to(n, parts) // parts, LINE)
     if size * 8 % PAGE == 0:
         size += LINE
@@ -154,47 +153,57 @@ def new_results(Program p, int64_t n):
     return [np.empty((n, *dims), np.float32 if dtype & 1 else np.float64) for dtype, dims in p.results()[:p.n_result]]
 
 
-def run_span(Program p, tuple batched, list leaves, list into, int64_t at, int64_t size, int64_t count, here):
-    """Run some stretches of one length from a lane on. Returns which of their lanes take another path, or None."""
-    cdef Program q
-    cdef int64_t k
-    if size > 1:
-        q = batched_program(p, batched, size, False)
-        if can_run(p, q, batched, leaves):
-            return Span(p, q, batched, leaves, into, size).run(at, count, here)
-    parts = []
-    for k in range(at, at + count * size, size):
-        if here.stop:
-            return None
-        parts.append(run_stretch(p, batched, part_of(leaves, batched, slice(k, k + size)), [x[k:k + size] for x in into], size))
-    return joined(parts, [*range(0, count * size + 1, size)], count * size)
-
-
-cdef list spans(list bounds, int64_t threads):
-    """Stretches of one length that follow each other, as (where they begin, length, how many): several for each thread."""
-    cdef list out = []
-    cdef int64_t at, end, size, count, most = max((len(bounds) - 1) // (SPANS * threads), 1) if threads > 1 else len(bounds)
-    for at, end in zip(bounds, bounds[1:]):
-        if out:
-            begin, size, count = out[len(out) - 1]
-            if size == end - at and count < most:
-                out[len(out) - 1] = begin, size, count + 1
-                continue
-        out.append((at, end - at, 1))
-    return out
+cdef list near_stretches(Program p, tuple batched, int64_t n, int64_t threads):
+    """Bounds of stretches that follow each other without Python; the last ones are kept, as many a batch is like that before."""
+    kept = p.derived.get("stretches")
+    key = batched, n, threads
+    if kept is None or kept[0] != key:
+        kept = p.derived["stretches"] = key, shares(p, ("lanes", batched), n, longest(p, NEAR), threads)
+    return kept[1]
 
 
 def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64_t threads, here):
     """Run any number of lanes; their results go into arrays. Returns which of them take another path, or None."""
-    cdef list bounds, parts
-    cdef int64_t at, size, count
+    cdef list bounds
+    cdef int64_t at, end
+    if n == 0:
+        return None
     batched = in_columns(p, batched, leaves)
-    bounds = shares(p, ("lanes", batched), n, longest(p, NEAR), threads) if n else [0]
-    if len(bounds) > 2 and not can_run(p, batched_program(p, batched, bounds[1], False), batched, leaves):
+    bounds = near_stretches(p, batched, n, threads)
+    if bounds[1] > 1 and can_run(p, batched_program(p, batched, bounds[1], False), batched, leaves):
+        return run_alike(p, batched, leaves, into, bounds, threads, here)
+    if len(bounds) > 2:
         bounds = shares(p, ("lanes", batched), n, longest(p), threads)
-    parts = spans(bounds, threads)
-    jobs = ((p, batched, leaves, into, at, size, count, here) for at, size, count in parts)
-    return joined(each_of(run_span, jobs, len(parts), threads, here), [at for at, _, _ in parts] + [n], n)
+    jobs = ((p, batched, leaves, into, at, end) for at, end in zip(bounds, bounds[1:]))
+    return joined(each_of(run_part, jobs, len(bounds) - 1, threads, here), bounds, n)
+
+
+def run_part(p, batched, leaves, into, at, end):
+    return run_stretch(p, batched, part_of(leaves, batched, slice(at, end)), [x[at:end] for x in into], end - at)
+
+
+cdef object run_alike(Program p, tuple batched, list leaves, list into, list bounds, int64_t threads, here):
+    """The same without Python in between: stretches of one length by all threads, the few that are left by this one, as soon
+    as the others are at work."""
+    cdef Program q = batched_program(p, batched, bounds[1], False)
+    cdef int64_t count = 1
+    cdef list rest, found = []
+    while count + 1 < <int64_t>len(bounds) and bounds[count + 1] - bounds[count] == bounds[1]:
+        count += 1
+    rest = bounds[count:]
+    if len(rest) == 1:
+        return run_stretches(p, q, batched, leaves, into, 0, bounds[1], count, threads, None, here)
+
+    def meanwhile():
+        for at, end in zip(rest, rest[1:]):
+            tail = batched_program(p, batched, end - at, False) if end - at > 1 else None
+            if tail is not None and can_run(p, tail, batched, leaves):
+                found.append(run_stretches(p, tail, batched, leaves, into, at, end - at, 1, 1, None, here))
+            else:
+                found.append(run_part(p, batched, leaves, into, at, end))
+
+    found.insert(0, run_stretches(p, q, batched, leaves, into, 0, bounds[1], count, threads, meanwhile, here))
+    return joined(found, [0, *rest], rest[len(rest) - 1])
 
 
 cdef object joined(parts, list bounds, int64_t n):
@@ -353,7 +362,7 @@ class Sums:
             elif not isinstance(leaf, Gathered):
                 self.slopes[k][lanes] = x
             else:
-                add_rows(self.slopes[k], leaf.index, x)
+                add_rows(self.slopes[k], leaf.places(), x)
 
 
 def sum_lanes(Program p, tuple batched, tuple moving, list leaves, int64_t n, int64_t threads, here):

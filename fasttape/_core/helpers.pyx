@@ -1,0 +1,244 @@
+"""Threads that stay and wait for work without Python.
+
+Starting a thread takes as long as thousands of lanes, and so does waking one. So those that there are stay for a while, spin
+before they sleep, and are woken as soon as it is known that there will be something to do. They need no GIL. OpenMP would do
+the same, but a wheel had to bring it along, and a forked process could not use it.
+"""
+import os
+
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc
+
+cdef extern from "pythread.h" nogil:
+    PyThread_type_lock PyThread_allocate_lock()
+    void PyThread_free_lock(PyThread_type_lock)
+    int PyThread_acquire_lock(PyThread_type_lock, int)
+    int PyThread_acquire_lock_timed(PyThread_type_lock, long long, int)
+    void PyThread_release_lock(PyThread_type_lock)
+    unsigned long PyThread_start_new_thread(void (*)(void *) noexcept nogil, void *)
+    unsigned long PYTHREAD_INVALID_THREAD_ID
+
+cdef extern from "atomic.h" nogil:
+    int64_t ft_add(int64_t *, int64_t)
+    int64_t ft_swap(int64_t *, int64_t)
+    int ft_change(int64_t *, int64_t, int64_t)
+    int64_t ft_get(int64_t *)
+    void ft_pause()
+    int64_t ft_nanoseconds()
+
+cdef enum:
+    AWAKE, ASLEEP, CALLED           # states of a helper
+    PAUSES = 32                     # between two looks at the clock
+    SPIN = 100000                   # nanoseconds: what waking a thread takes, about
+    STAYS = 2000000                 # microseconds that a helper sleeps before it leaves
+
+cdef int64_t SLEEPS = <int64_t>1 << 32          # added to the number of those at work
+
+cdef struct Helper:
+    int64_t state
+    PyThread_type_lock wake         # held but when it has been released to wake the helper
+    Task task
+    void *what
+    Team *team
+    bint idle                       # in the pile
+    Helper *below
+
+cdef PyThread_type_lock gate        # of the piles
+cdef Helper *pile                   # of those that are idle, the last one that came on top
+cdef Team *teams                    # that nobody has
+cdef int64_t spins                  # nanoseconds; 0 where there is but one processor
+cdef int64_t most_awake             # helpers that are worth waking ahead
+
+
+cdef void close_gate() noexcept nogil:
+    PyThread_acquire_lock(gate, 1)
+
+
+cdef void open_gate() noexcept nogil:
+    PyThread_release_lock(gate)
+
+
+# ---- what a helper does
+
+cdef bint spin(int64_t *at, int64_t what) noexcept nogil:
+    """Wait a little for a number to become `what`; whether it does."""
+    cdef int64_t start, _
+    if ft_get(at) == what:
+        return True
+    start = ft_nanoseconds()
+    while <uint64_t>(ft_nanoseconds() - start) < <uint64_t>spins:
+        for _ in range(PAUSES):
+            ft_pause()
+            if ft_get(at) == what:
+                return True
+    return False
+
+
+cdef bint is_called(Helper *h) noexcept nogil:
+    """Wait for a call; False where there has been none for long, and the helper is out of the pile."""
+    cdef Helper **at
+    while not spin(&h.state, CALLED):
+        if not ft_change(&h.state, AWAKE, ASLEEP):
+            continue
+        if not PyThread_acquire_lock_timed(h.wake, STAYS, 0):
+            PyThread_acquire_lock(gate, 1)
+            if h.idle and ft_change(&h.state, ASLEEP, AWAKE):
+                at = &pile
+                while at[0] != h:
+                    at = &at[0].below
+                at[0] = h.below
+                PyThread_release_lock(gate)
+                return False
+            PyThread_release_lock(gate)
+            PyThread_acquire_lock(h.wake, 1)    # somebody has just called
+    return True
+
+
+cdef void live(void *own) noexcept nogil:
+    cdef Helper *h = <Helper *>own
+    cdef Team *team
+    while is_called(h):
+        h.task(h.what)
+        team = h.team
+        ft_swap(&h.state, AWAKE)
+        lie_down(h)
+        if ft_add(&team.busy, -1) == SLEEPS + 1:
+            PyThread_release_lock(team.done)
+    PyThread_free_lock(h.wake)
+    free(h)
+
+
+cdef void lie_down(Helper *h) noexcept nogil:
+    """Put it onto the pile."""
+    global pile
+    PyThread_acquire_lock(gate, 1)
+    h.idle = True
+    h.below = pile
+    pile = h
+    PyThread_release_lock(gate)
+
+
+# ---- what others do with it
+
+cdef Helper *new_helper() noexcept nogil:
+    """One that is not in the pile, and awake; NULL where the system has no more threads."""
+    cdef Helper *h = <Helper *>malloc(sizeof(Helper))
+    if h == NULL:
+        return NULL
+    h.state, h.idle = AWAKE, False
+    h.wake = PyThread_allocate_lock()
+    if h.wake != NULL:
+        PyThread_acquire_lock(h.wake, 1)
+        if PyThread_start_new_thread(live, h) != PYTHREAD_INVALID_THREAD_ID:
+            return h
+        PyThread_free_lock(h.wake)
+    free(h)
+    return NULL
+
+
+cdef int alert(int64_t n) noexcept nogil:
+    """There will soon be work for n helpers: wake them, as far as there are processors for them."""
+    cdef Helper *h
+    cdef int64_t found = 0
+    n = min(n, most_awake)
+    PyThread_acquire_lock(gate, 1)
+    h = pile
+    while h != NULL and found < n:
+        if ft_change(&h.state, ASLEEP, AWAKE):
+            PyThread_release_lock(h.wake)
+        found += 1
+        h = h.below
+    PyThread_release_lock(gate)
+    while found < n:
+        h = new_helper()
+        if h == NULL:
+            break
+        lie_down(h)
+        found += 1
+    return 0
+
+
+cdef Team *new_team() noexcept nogil:
+    """A team of nobody, or NULL. When all whom it called are done it is dismissed."""
+    global teams
+    cdef Team *team
+    PyThread_acquire_lock(gate, 1)
+    team = teams
+    if team != NULL:
+        teams = team.below
+    PyThread_release_lock(gate)
+    if team == NULL:
+        team = <Team *>malloc(sizeof(Team))
+        if team == NULL:
+            return NULL
+        team.done = PyThread_allocate_lock()
+        if team.done == NULL:
+            free(team)
+            return NULL
+        PyThread_acquire_lock(team.done, 1)
+    team.busy = 0
+    return team
+
+
+cdef bint call_helper(Team *team, Task task, void *what) noexcept nogil:
+    """Let a helper run task(what); False where there is none, and the system has no more threads."""
+    global pile
+    cdef Helper *h
+    PyThread_acquire_lock(gate, 1)
+    h = pile
+    if h != NULL:
+        pile = h.below
+        h.idle = False
+    PyThread_release_lock(gate)
+    if h == NULL:
+        h = new_helper()
+        if h == NULL:
+            return False
+    h.task, h.what, h.team = task, what, team
+    ft_add(&team.busy, 1)
+    if ft_swap(&h.state, CALLED) == ASLEEP:
+        PyThread_release_lock(h.wake)
+    return True
+
+
+cdef bint all_done(Team *team, int64_t microseconds) noexcept nogil:
+    """Wait for the helpers of a team, so long; whether they are done."""
+    if ft_get(&team.busy) < SLEEPS:
+        if spin(&team.busy, 0) or ft_add(&team.busy, SLEEPS) == 0:
+            return True
+    return PyThread_acquire_lock_timed(team.done, microseconds, 0)
+
+
+cdef void dismiss(Team *team) noexcept nogil:
+    """Give it back; all are done."""
+    global teams
+    PyThread_acquire_lock(gate, 1)
+    team.below = teams
+    teams = team
+    PyThread_release_lock(gate)
+
+
+# ---- this process
+
+cdef int begin_anew() except -1:
+    """No helpers; in a forked process there are none of those that there were."""
+    global gate, pile, teams, spins, most_awake
+    cdef int64_t n = os.cpu_count() or 1
+    gate = PyThread_allocate_lock()
+    if gate == NULL:
+        raise MemoryError
+    pile, teams = NULL, NULL
+    if hasattr(os, "sched_getaffinity"):
+        n = len(os.sched_getaffinity(0))
+    spins = SPIN if n > 1 else 0
+    most_awake = n - 1
+    return 0
+
+
+def after_fork():
+    begin_anew()
+
+
+begin_anew()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
