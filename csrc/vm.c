@@ -5,6 +5,7 @@
 #include "kernels/map.h"
 #include "kernels/reduce.h"
 #include "kernels/turn.h"
+#include "kernels/blocks.h"
 #include "kernels/index.h"
 #include "kernels/check.h"
 #include "kernels/linalg.h"
@@ -428,22 +429,21 @@ static void pick(int f32, void *y, const void *a, const int64_t *place, int64_t 
     else pick_d(y, a, place, m, n);
 }
 
-/* Whether an index of n places leads out of so many rows. It is copied to `own`, where there is that, before it is looked at:
- * whoever has it may change it. There it is counted from the first row. */
-static int places(int64_t *own, const int64_t *given, int64_t rows, int64_t n) {
+/* Copy an index of n places, counted from the first of so many rows; whether one of them is not there. */
+static int places(int64_t *restrict to, const int64_t *restrict from, int64_t rows, int64_t n) {
     uint64_t out = 0, limit = (uint64_t)rows;
-    if (!own) {
-        for (int64_t k = 0; k < n; k++) out |= (uint64_t)given[k] + limit >= 2 * limit;
-        return out != 0;
-    }
-    memcpy(own, given, (size_t)n * sizeof *own);
     for (int64_t k = 0; k < n; k++) {
-        int64_t place = own[k];
+        int64_t place = from[k];
         out |= (uint64_t)place + limit >= 2 * limit;
-        own[k] = place + (rows & -(int64_t)(place < 0));
+        to[k] = place + (rows & -(int64_t)(place < 0));
     }
     return out != 0;
 }
 
-const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, pick, places, check_upto,
+static void columns(int wide, void *y, int64_t lanes, int64_t rows, const ft_part *part, int64_t n) {
+    if (wide) columns_l(y, lanes, rows, part, n);
+    else columns_i(y, lanes, rows, part, n);
+}
+
+const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, pick, places, columns, check_upto,
                                    run_loop, functions};

@@ -118,6 +118,12 @@ static inline void ft_lay(const ft_call *c, int64_t place, int32_t node, char *d
 
 typedef double (*ft_function)(double a, double b, double c);
 
+typedef struct {                /* a part of the columns of a matrix of blocks, a block for each lane */
+    int64_t begin, size;        /* where it begins, and how many of them a block has */
+    const int64_t *index;       /* which of its runs of so many: index[lane], or where that is NULL */
+    int64_t step;               /*     lane * step */
+} ft_part;
+
 typedef struct ft_vm {
     const char *name;
     double (*scalar)(int op, double a, double b, double c);
@@ -126,7 +132,8 @@ typedef struct ft_vm {
     void (*copy)(const ft_tape *, int view, int dtype, const void *from, void *to);
     /* m rows of n: element j of each row of m that lies at a place, in row j */
     void (*pick)(int f32, void *y, const void *a, const int64_t *place, int64_t m, int64_t n);
-    int (*places)(int64_t *own, const int64_t *given, int64_t rows, int64_t n);
+    int (*places)(int64_t *to, const int64_t *from, int64_t rows, int64_t n);    /* of an index; see vm.c */
+    void (*columns)(int wide, void *y, int64_t lanes, int64_t rows, const ft_part *part, int64_t n);
     void (*check)(ft_watch *, int64_t upto);                     /* go on with a checksum */
     void (*loop)(const ft_loop *, int64_t from, int64_t to, char *const *stream, double *carry, double *values);
     const ft_function *function;                                 /* of each elementwise op */

@@ -23,14 +23,15 @@ def of_blocks(blocks, parts):
     ----------
     blocks : array of shape (lanes, rows, columns)
         Of each lane the derivatives of its results to its arguments.
-    parts : list of (int, int, array or None)
+    parts : list of (int, int, index)
         For each argument, in the order of the columns: the numbers that a lane has of it; those that there are in all;
-        the first of a lane's among them, None where it is the same for all lanes.
+        which of the runs of so many a lane has: an array of int64, C-contiguous, or the range of the lanes, or None where all
+        have the first.
     """
     lanes, rows, columns = blocks.shape
     total = sum(whole for _, whole, _ in parts)
     kind = np.int32 if max(total, blocks.size) < 2**31 else np.int64
-    indices = columns_of_blocks(lanes, rows, columns, parts, kind)
+    indices = columns_of_blocks(lanes, rows, parts, kind)
     indptr = np.arange(0, blocks.size + 1, columns, dtype=kind) if columns else np.zeros(lanes * rows + 1, kind)
     matrix = CSR(blocks.reshape(-1), indices, indptr, (lanes * rows, total))
     try:

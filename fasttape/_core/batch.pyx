@@ -204,12 +204,12 @@ def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, rows, 
             n *= extent
         if isinstance(x, Gathered):
             size = n // max(len(x.array), 1)
-            parts.append((size, n, x.places() * size))
+            parts.append((size, n, np.ascontiguousarray(x.index)))
         elif axes[k] is None:
             parts.append((n, n, None))
         else:
             size = n // max(lots.n, 1)
-            parts.append((size, n, np.arange(lots.n) * size))
+            parts.append((size, n, range(lots.n)))
     results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, None, Way(threads, executor, chunk, who), who, p.static)
     return results, blocks, parts
 

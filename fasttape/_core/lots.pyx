@@ -18,9 +18,8 @@ cdef int64_t MOST_ROWS = <int64_t>1 << 62
 
 
 class Gathered:
-    """Rows of an array, one for each lane, read when the lanes are run. The index is the caller's, who may change it: it is
-    trusted as `places` alone. Sent to another process it has those rows alone that are read, and `rows` says which they
-    were."""
+    """Rows of an array, one for each lane, read when the lanes are run. Sent to another process it has those rows alone that
+    are read, and `rows` says which they were."""
 
     __slots__ = ("array", "index", "rows")
 
@@ -28,7 +27,7 @@ class Gathered:
         self.array, self.index, self.rows = array, index, rows
 
     def __reduce__(self):
-        rows, index = np.unique(self.places(), return_inverse=True)
+        rows, index = np.unique(self.index, return_inverse=True)
         return Gathered, (self.array[rows], index.reshape(-1), rows)
 
     def __len__(self):
@@ -55,21 +54,13 @@ class Gathered:
     def dtype(self):
         return self.array.dtype
 
-    def places(self):
-        """The index, checked and counted from the first row, in memory that nobody else has."""
-        cdef cnp.ndarray given = np.ascontiguousarray(self.index), own = np.empty(len(given), np.int64)
-        cdef int64_t length = len(self.array)
-        if machine.places(<int64_t *>cnp.PyArray_DATA(own), <const int64_t *>cnp.PyArray_DATA(given), length, len(given)):
-            raise outside(given[(given < -length) | (given >= length)][0], length)
-        return own
-
     def read(self):
         return self.array.take(self.index, axis=0)
 
     def columns(self):
         """The rows as columns: the axis of the lanes is the last one."""
-        cdef cnp.ndarray a = self.array, places = self.places(), out
-        cdef bint plain = cnp.PyArray_ISCARRAY_RO(a)
+        cdef cnp.ndarray a = self.array, places = self.index, out
+        cdef bint plain = cnp.PyArray_ISCARRAY_RO(a) and cnp.PyArray_ISCARRAY_RO(places)
         cdef bint narrow = a.dtype == np.float32
         cdef int64_t n = len(places), m = cnp.PyArray_SIZE(a) // max(len(a), 1)
         if not plain or not (narrow or a.dtype == np.float64):
@@ -84,16 +75,19 @@ def outside(place, length):
     return IndexError(f"gather: index {place} is out of bounds for {length} rows")
 
 
-cdef int check_places(cnp.ndarray index, int64_t length) except -1:
-    """Whether all rows of an index are there."""
-    cdef const int64_t *at = <const int64_t *>cnp.PyArray_DATA(index)
+cdef cnp.ndarray own_places(cnp.ndarray index, int64_t length):
+    """A copy of an index, which nobody changes, counted from the first row."""
     cdef int64_t n = cnp.PyArray_DIM(index, 0)
-    cdef bint wrong
+    cdef cnp.ndarray given = np.ascontiguousarray(index) if cnp.PyArray_ISALIGNED(index) else index.copy()
+    cdef cnp.ndarray out = cnp.PyArray_EMPTY(1, cnp.PyArray_DIMS(given), cnp.NPY_INT64, 0)
+    cdef const int64_t *at = <const int64_t *>cnp.PyArray_DATA(given)
+    cdef int64_t *to = <int64_t *>cnp.PyArray_DATA(out)
+    cdef bint off
     with nogil:
-        wrong = machine.places(NULL, at, length, n)
-    if wrong:
+        off = machine.places(to, at, length, n)
+    if off:
         raise outside(index[(index < -length) | (index >= length)][0], length)
-    return 0
+    return out
 
 
 def gathered(array, index):
@@ -110,10 +104,7 @@ def gathered(array, index):
         if len(index) and index.max() > MOST_ROWS:      # beyond int64 too
             raise outside(index.max(), array.shape[0])
         index = index.astype(np.int64)
-    if not cnp.PyArray_ISCARRAY_RO(index):
-        index = np.array(index, np.int64, order="C")
-    check_places(index, array.shape[0])
-    return Gathered(array, index)
+    return Gathered(array, own_places(index, array.shape[0]))
 
 
 cdef tuple ungathered(tuple args, bint traced):
@@ -197,6 +188,7 @@ cdef class Lots:
         cdef cnp.ndarray a
         cdef Form form
         cdef tuple shape
+        cdef bint narrow
         if len(args) != len(p.flat) or current() is not None:
             return False
         for k in range(<int64_t>len(args)):
@@ -206,9 +198,8 @@ cdef class Lots:
                 return False
             a = array
             j = cnp.PyArray_NDIM(a)
-            if j < 1 or cnp.PyArray_TYPE(a) != (cnp.NPY_FLOAT if form.kind == NUMBER32 or (form.kind == ARRAY and form.dtype) else cnp.NPY_DOUBLE):
-                return False
-            if j != (form.ndim + 1 if form.kind == ARRAY else 1):
+            narrow = form.kind == NUMBER32 or (form.kind == ARRAY and form.dtype)
+            if j != (form.ndim + 1 if form.kind == ARRAY else 1) or cnp.PyArray_TYPE(a) != <int>(cnp.NPY_FLOAT if narrow else cnp.NPY_DOUBLE):
                 return False
             if form.kind == ARRAY:
                 shape = form.shape

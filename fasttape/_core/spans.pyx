@@ -18,7 +18,7 @@ from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
 from fasttape._core.state cimport State
 
-from fasttape._core.lots import Gathered, outside
+from fasttape._core.lots import Gathered
 
 cnp.import_array()
 
@@ -36,15 +36,14 @@ cdef enum:
     LINE = 64                       # bytes
 
 cdef enum:                          # how the work of a thread ended
-    WELL, STOPPED, OUTSIDE, FAILED
+    WELL, STOPPED, FAILED
 
 
 cdef struct Place:                  # an array of the caller's
     char *data                      # at the first lane
     int64_t step                    # bytes a lane; 0: the same for all lanes
     int64_t *index                  # of rows that are gathered, else NULL
-    int64_t rows, row               # how many there are, and numbers in each
-    int64_t *own                    # where the index of a stretch is copied to, before it is trusted
+    int64_t row                     # numbers in each
     char *space                     # where they are read into
     int64_t place                   # argument or result
     int32_t node
@@ -79,7 +78,6 @@ cdef struct Runner:                 # what one of them runs
     int64_t n_place, n_look
     int64_t piece, left             # where it takes stretches from, and in how many pieces it will look for them
     int64_t stretch                 # the one at work
-    int64_t wrong                   # the place whose index was outside
     int found                       # whether lanes were marked
     int end
 
@@ -111,22 +109,18 @@ def can_run(Program p, Program q, tuple batched, list leaves):
 
 # ---- stretches, one after the other
 
-cdef bint lay(Runner *r, int64_t at) noexcept nogil:
-    """Point the plan to the stretch that begins at a lane; False where an index is out of bounds."""
+cdef void lay(Runner *r, int64_t at) noexcept nogil:
+    """Point the plan to the stretch that begins at a lane."""
     cdef Place *place = r.place
     cdef int64_t k, size = r.share.size
     cdef char *data
     for k in range(r.n_place):
         data = place.data + at * place.step
         if place.index != NULL:
-            if machine.places(place.own, place.index + at, place.rows, size):
-                r.wrong = k
-                return False
-            machine.pick(place.narrow, place.space, place.data, place.own, place.row, size)
+            machine.pick(place.narrow, place.space, place.data, place.index + at, place.row, size)
             data = place.space
         ft_lay(r.call, place.place, place.node, data)
         place += 1
-    return True
 
 
 cdef void see(Runner *r) noexcept nogil:
@@ -161,10 +155,7 @@ cdef bint begin_next(Runner *r) noexcept nogil:
         if r.left == 0:
             return False
         r.piece = (r.piece + 1) % share.threads
-    if not lay(r, share.at + r.stretch * share.size):
-        r.end = OUTSIDE
-        ft_swap(&share.stop, 1)
-        return False
+    lay(r, share.at + r.stretch * share.size)
     run.next = run.entry = run.block = 0
     return True
 
@@ -239,9 +230,8 @@ cdef class Span:
                 a = x.index
                 place.index = <int64_t *>cnp.PyArray_DATA(a)
                 a = x.array
-                place.rows, place.row = cnp.PyArray_DIM(a, 0), row_of(a)
+                place.row = row_of(a)
                 place.narrow = cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT
-                place.own = <int64_t *>self.part(size * sizeof(int64_t))
                 place.space = <char *>self.part(place.row * size * cnp.PyArray_ITEMSIZE(a))
             else:
                 a = x
@@ -292,16 +282,7 @@ cdef class Span:
 
     cdef int check(self) except -1:
         """Raise what went wrong in another thread."""
-        cdef Place *place
-        cdef int64_t k
-        if self.r.end == FAILED:
-            go_on(self.state.tape, &self.r.call.run, -1)
-        if self.r.end == OUTSIDE:
-            place = self.r.place + self.r.wrong
-            for k in range(self.r.share.size):
-                if not 0 <= place.own[k] < place.rows:
-                    raise outside(place.own[k] - (place.rows if place.own[k] < 0 else 0), place.rows)
-        return 0
+        return go_on(self.state.tape, &self.r.call.run, -1) if self.r.end == FAILED else 0
 
     cdef int end(self, bint well) except -1:
         """Give the plan back, if it is as it was."""

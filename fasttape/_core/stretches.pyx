@@ -32,7 +32,7 @@ cdef enum:
     LINE = 8                        # numbers
     PAGE = 4096                     # bytes
     CACHED = 1 << 19                # numbers in all arrays of a stretch, of which a part lives at a time
-    NEAR = 1 << 17                  # the same, where the next stretch costs no Python
+    NEAR = 1 << 16                  # the same, where the next stretch costs no Python
     SIZES = 32                      # other than powers of two, for which a program keeps one over lanes
 
 
@@ -362,7 +362,7 @@ class Sums:
             elif not isinstance(leaf, Gathered):
                 self.slopes[k][lanes] = x
             else:
-                add_rows(self.slopes[k], leaf.places(), x)
+                add_rows(self.slopes[k], leaf.index, x)
 
 
 def sum_lanes(Program p, tuple batched, tuple moving, list leaves, int64_t n, int64_t threads, here):

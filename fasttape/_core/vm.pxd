@@ -95,6 +95,10 @@ cdef extern from "vm.h" nogil:
         const int64_t *first
         const ft_field *field
     void ft_lay(const ft_call *, int64_t, int32_t, char *)
+    ctypedef struct ft_part:
+        int64_t begin, size
+        const int64_t *index
+        int64_t step
     ctypedef struct ft_vm:
         const char *name
         double (*scalar)(int, double, double, double) noexcept nogil
@@ -103,6 +107,7 @@ cdef extern from "vm.h" nogil:
         void (*copy)(const ft_tape *, int, int, const void *, void *) noexcept nogil
         void (*pick)(int, void *, const void *, const int64_t *, int64_t, int64_t) noexcept nogil
         int (*places)(int64_t *, const int64_t *, int64_t, int64_t) noexcept nogil
+        void (*columns)(int, void *, int64_t, int64_t, const ft_part *, int64_t) noexcept nogil
         void (*check)(ft_watch *, int64_t) noexcept nogil
     ctypedef struct ft_row:
         const char *name
