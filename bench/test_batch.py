@@ -96,9 +96,9 @@ def test_bundle_adjustment_in_two_threads(race):
     race(f"{name}, two threads vs one", ours=lambda: ours(2), yardstick=ours, expected=(errors, slopes), target=1 / 1.8)
 
 
-@pytest.mark.usefixtures("need_compiler")
-def test_sparse_jacobian_against_c(race):
-    """Errors, and the matrix as SciPy has it, new at each call; C writes errors, data and columns into memory that it has."""
+def sparse_jacobian():
+    """Errors, and the matrix as SciPy has it, new at each call; C, which writes errors, data and columns into memory that it
+    has; and what comes out of it."""
     arguments, by_hand, errors, slopes = bundle(True)
 
     def residual(camera, point, weight, feature):
@@ -108,9 +108,22 @@ def test_sparse_jacobian_against_c(race):
     _, matrix = program.batch_jacobian(*arguments(), argnum=(0, 1, 2))
     np.testing.assert_array_equal(matrix.indices, by_hand.history[errors.size :].view(np.int32))
 
-    def ours():
-        found, matrix = program.batch_jacobian(*arguments(), argnum=(0, 1, 2))
+    def ours(threads=1):
+        found, matrix = program.batch_jacobian(*arguments(), argnum=(0, 1, 2), threads=threads)
         return found, matrix.data.reshape(slopes.shape)
 
+    return ours, by_hand, (errors, slopes)
+
+
+@pytest.mark.usefixtures("need_compiler")
+def test_sparse_jacobian_against_c(race):
+    ours, by_hand, expected = sparse_jacobian()
     name = "bundle adjustment, 31843 observations, batch_jacobian"
-    race(f"{name} vs C", ours=ours, yardstick=by_hand, expected=(errors, slopes), target=1.0)
+    race(f"{name} vs C", ours=ours, yardstick=by_hand, expected=expected, target=1.0)
+
+
+@pytest.mark.usefixtures("need_compiler")
+def test_sparse_jacobian_in_two_threads(race):
+    ours, _, expected = sparse_jacobian()
+    name = "bundle adjustment, 31843 observations, batch_jacobian"
+    race(f"{name}, two threads vs one", ours=lambda: ours(2), yardstick=ours, expected=expected, target=1 / 1.8)

@@ -440,9 +440,9 @@ static int places(int64_t *restrict to, const int64_t *restrict from, int64_t ro
     return out != 0;
 }
 
-static void columns(int wide, void *y, int64_t lanes, int64_t rows, const ft_part *part, int64_t n) {
-    if (wide) columns_l(y, lanes, rows, part, n);
-    else columns_i(y, lanes, rows, part, n);
+static void columns(int wide, void *y, int64_t from, int64_t to, int64_t rows, const ft_part *part, int64_t n) {
+    if (wide) columns_l(y, from, to, rows, part, n);
+    else columns_i(y, from, to, rows, part, n);
 }
 
 const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, pick, places, columns, check_upto,

@@ -16,7 +16,7 @@ class CSR(NamedTuple):
     shape: tuple
 
 
-def of_blocks(blocks, parts):
+def of_blocks(blocks, parts, threads=1):
     """The matrix of a block of rows for each lane.
 
     Parameters
@@ -27,11 +27,13 @@ def of_blocks(blocks, parts):
         For each argument, in the order of the columns: the numbers that a lane has of it; those that there are in all;
         which of the runs of so many a lane has: an array of int64, C-contiguous, or the range of the lanes, or None where all
         have the first.
+    threads : int
+        That number the columns.
     """
     lanes, rows, columns = blocks.shape
     total = sum(whole for _, whole, _ in parts)
     kind = np.int32 if max(total, blocks.size) < 2**31 else np.int64
-    indices = columns_of_blocks(lanes, rows, parts, kind)
+    indices = columns_of_blocks(lanes, rows, parts, kind, threads)
     indptr = np.arange(0, blocks.size + 1, columns, dtype=kind) if columns else np.zeros(lanes * rows + 1, kind)
     matrix = CSR(blocks.reshape(-1), indices, indptr, (lanes * rows, total))
     try:

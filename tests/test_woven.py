@@ -113,16 +113,18 @@ def test_out_is_written_to_its_end_and_not_beyond(isa):
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.int64])
-def test_columns_of_blocks(kind):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_columns_of_blocks(isa, kind, threads):
     rng = np.random.default_rng(1)
-    for lanes, rows, sizes in [(0, 2, (3,)), (1, 0, (3,)), (5, 1, ()), (7, 3, (11, 3, 1)), (100, 2, (1, 40))]:
-        parts = [(size, 50 * size, rng.integers(0, 50, lanes) * size if k % 2 else None) for k, size in enumerate(sizes)]
-        expected, offset = np.zeros((lanes, rows, sum(sizes)), kind), 0
-        for k, (size, whole, first) in enumerate(parts):
-            at = sum(sizes[:k])
-            expected[:, :, at:at + size] = offset + (0 if first is None else first)[..., None, None] + np.arange(size) \
-                if first is not None else offset + np.arange(size)
-            offset += whole
-        found = columns_of_blocks(lanes, rows, sum(sizes), parts, kind)
+    for lanes, rows, sizes in [(0, 2, (3,)), (1, 0, (3,)), (5, 1, ()), (7, 3, (11, 3, 1)), (100, 2, (1, 40)), (40, 1, (2,)), (9, 2, (0, 5, 0)),
+                               (3000, 2, (11, 3, 1)), (2000, 3, (1, 15, 1, 8, 8)), (500, 1, (7, 100)), (50, 2, (3, 1) * 12), (60, 1, (16, 48))]:
+        whiches = [rng.integers(0, 50, lanes), None, range(lanes)]
+        parts = [(size, max(50, lanes) * size, whiches[k % 3]) for k, size in enumerate(sizes)]
+        expected, offset, at = np.zeros((lanes, rows, sum(sizes)), kind), 0, 0
+        for size, whole, which in parts:
+            first = np.zeros(lanes, int) if which is None else np.array(which) * size
+            expected[:, :, at:at + size] = offset + first[:, None, None] + np.arange(size)
+            offset, at = offset + whole, at + size
+        found = columns_of_blocks(lanes, rows, parts, kind, threads)
         assert found.dtype == kind
         np.testing.assert_array_equal(found, expected.reshape(-1))

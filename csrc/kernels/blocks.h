@@ -2,27 +2,81 @@
 #include "../vm.h"
 
 enum { FT_STROKE = 64 };        /* bytes that are written at once */
+enum { FT_STROKES = 4 };        /* of a row, up to which it is put together so */
+enum { FT_PARTS = 16 };         /* of a row, likewise */
 
-/* y[lane][row][..] for each row of each block: the columns of its parts, one after the other. What is written too far is
- * written again, but for the last lanes: their last strokes would go beyond the end. */
-#define BLOCK_KERNEL(T, suffix) \
-    static void columns_##suffix(T *restrict y, int64_t lanes, int64_t rows, const ft_part *part, int64_t n) { \
+#define FT_FIRST_COLUMN(part, lane) ((part).begin + ((part).index ? (part).index[lane] : (lane) * (part).step) * (part).size)
+
+/* The columns of `rows` rows of each of the lanes from `lane` on, as far as strokes stay within the array; returns the first lane
+ * that is left. A row is the same in all rows of a lane: what is 0 in the first column of each part, and counts up, and on top
+ * of that each part's first column where the part is. */
+#if defined(__GNUC__)
+#define ROW_KERNEL(T, suffix) \
+    typedef T ft_stroke_##suffix __attribute__((vector_size(FT_STROKE))); \
+    typedef T ft_apart_##suffix __attribute__((vector_size(FT_STROKE), aligned(sizeof(T)), may_alias)); \
+    typedef struct { \
+        ft_stroke_##suffix up[FT_STROKES], where[FT_STROKES + FT_PARTS]; \
+        int64_t whose[FT_STROKES + FT_PARTS], end[FT_STROKES]; \
+    } ft_pattern_##suffix; \
+    static inline __attribute__((always_inline)) void lay_rows_##suffix(T *y, int64_t from, int64_t to, int64_t rows, int64_t m, \
+                                                                         const ft_part *part, int64_t n, const ft_pattern_##suffix *p, int strokes) { \
         enum { WIDE = FT_STROKE / (int)sizeof(T) }; \
-        int64_t m = 0; \
-        for (int64_t j = 0; j < n; j++) m += part[j].size; \
-        T *end = y + lanes * rows * m; \
-        for (int64_t lane = 0; lane < lanes; lane++) { \
-            int exact = end - y < rows * m + WIDE; \
+        T first[FT_PARTS]; \
+        for (int64_t lane = from; lane < to; lane++) { \
+            ft_stroke_##suffix row[FT_STROKES]; \
             for (int64_t k = 0; k < rows * m * (int64_t)sizeof(T); k += 64) FT_WILL_WRITE((char *)y + k + FT_AHEAD); \
+            for (int64_t j = 0; j < n; j++) first[j] = (T)FT_FIRST_COLUMN(part[j], lane); \
+            for (int64_t s = 0, k = 0; s < strokes; s++) { \
+                row[s] = p->up[s]; \
+                for (; k < p->end[s]; k++) row[s] += p->where[k] & first[p->whose[k]]; \
+            } \
+            for (int64_t r = 0; r < rows; r++, y += m) \
+                for (int s = 0; s < strokes; s++) *(ft_apart_##suffix *)(y + s * WIDE) = row[s]; \
+        } \
+    } \
+    static int64_t rows_##suffix(T *y, int64_t lane, int64_t to, int64_t rows, int64_t m, const ft_part *part, int64_t n) { \
+        enum { WIDE = FT_STROKE / (int)sizeof(T) }; \
+        ft_pattern_##suffix p = {0}; \
+        int64_t strokes = (m + WIDE - 1) / WIDE, k = 0; \
+        if (strokes > FT_STROKES || n > FT_PARTS || !m || !rows) return lane; \
+        to -= WIDE / (rows * m) + 1; \
+        if (to <= lane) return lane; \
+        for (int64_t s = 0; s < strokes; p.end[s++] = k) { \
+            int64_t at = -s * WIDE; \
+            for (int64_t j = 0; j < n; at += part[j++].size) { \
+                if (at >= WIDE || at + part[j].size <= 0) continue; \
+                for (int64_t i = 0; i < WIDE; i++) if (i >= at && i < at + part[j].size) p.where[k][i] = -1, p.up[s][i] = (T)(i - at); \
+                p.whose[k++] = j; \
+            } \
+        } \
+        switch (strokes) { \
+        case 1: lay_rows_##suffix(y, lane, to, rows, m, part, n, &p, 1); break; \
+        case 2: lay_rows_##suffix(y, lane, to, rows, m, part, n, &p, 2); break; \
+        case 3: lay_rows_##suffix(y, lane, to, rows, m, part, n, &p, 3); break; \
+        default: lay_rows_##suffix(y, lane, to, rows, m, part, n, &p, FT_STROKES); \
+        } \
+        return to; \
+    }
+#else
+#define ROW_KERNEL(T, suffix) \
+    static int64_t rows_##suffix(T *y, int64_t lane, int64_t to, int64_t rows, int64_t m, const ft_part *part, int64_t n) { \
+        (void)y, (void)to, (void)rows, (void)m, (void)part, (void)n; \
+        return lane; \
+    }
+#endif
+
+#define BLOCK_KERNEL(T, suffix) \
+    ROW_KERNEL(T, suffix) \
+    static void columns_##suffix(T *y, int64_t from, int64_t to, int64_t rows, const ft_part *part, int64_t n) { \
+        int64_t m = 0, lane; \
+        for (int64_t j = 0; j < n; j++) m += part[j].size; \
+        lane = rows_##suffix(y, from, to, rows, m, part, n); \
+        for (y += (lane - from) * rows * m; lane < to; lane++) \
             for (int64_t row = 0; row < rows; row++) \
                 for (int64_t j = 0; j < n; j++) { \
-                    int64_t size = part[j].size, run = part[j].index ? part[j].index[lane] : lane * part[j].step; \
-                    T first = (T)(part[j].begin + run * size); \
-                    if (exact) for (int64_t k = 0; k < size; k++) y[k] = first + (T)k; \
-                    else for (int64_t k = 0; k < size; k += WIDE) for (int i = 0; i < WIDE; i++) y[k + i] = first + (T)(k + i); \
-                    y += size; \
+                    T first = (T)FT_FIRST_COLUMN(part[j], lane); \
+                    for (int64_t k = 0; k < part[j].size; k++) *y++ = first + (T)k; \
                 } \
-        } \
     }
 BLOCK_KERNEL(int32_t, i)
 BLOCK_KERNEL(int64_t, l)

@@ -22,7 +22,7 @@ from fasttape._core.stretches cimport met
 from fasttape._core.trace cimport current
 from fasttape._core.tracer cimport Tracer, after_record, observed, operand, wrap
 
-from fasttape._core.compiled import Compiled
+from fasttape._core.compiled import Compiled, last_program
 from fasttape._core.lots import Gathered
 from fasttape._core.many import Totals, Values, Way
 
@@ -185,32 +185,30 @@ def leaves_of(y):
 def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, rows, threads, executor, chunk):
     """The results of all lanes, and of each the derivatives that `rows(function, argnums)` gives; and for each argument
     `argnums` what `sparse.of_blocks` asks."""
-    cdef Lots lots
     cdef list parts = []
-    cdef int64_t n, size
+    cdef int64_t n
     who = f"{p.name}.batch_jacobian"
     check_plain(args, who)
     key = "rows", argnums
     if key not in p.derived:
         p.derived[key] = Compiled(type(p), rows(p.function, argnums), p.static, SIGNATURES)
-    lots = Lots(who, args, kwargs, in_axes, p.static)
     axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
     for k in argnums:
         x = args[k]
         if not isinstance(x, (Gathered, np.ndarray, float, np.floating)):
             raise TypeError(f"{who}: argument {k} is a {type(x).__name__}; derivatives are taken with respect to arrays and floats")
+    results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, None, Way(threads, executor, chunk, who), who, p.static)
+    for k in argnums:
+        x = args[k]
         n = 1
         for extent in np.shape(x) if not isinstance(x, Gathered) else x.array.shape:
             n *= extent
         if isinstance(x, Gathered):
-            size = n // max(len(x.array), 1)
-            parts.append((size, n, np.ascontiguousarray(x.index)))
+            parts.append((n // max(len(x.array), 1), n, np.ascontiguousarray(x.index)))
         elif axes[k] is None:
             parts.append((n, n, None))
         else:
-            size = n // max(lots.n, 1)
-            parts.append((size, n, range(lots.n)))
-    results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, None, Way(threads, executor, chunk, who), who, p.static)
+            parts.append((n // max(len(blocks), 1), n, range(len(blocks))))
     return results, blocks, parts
 
 
@@ -224,7 +222,10 @@ def run(paths, Program p, tuple args, dict kwargs, in_axes, out, reduce, way, st
         alert(way.threads - 1)
     if out is not None and reduce is not None:
         raise TypeError(f"{who}: out is for the results of all lanes, not for their {reduce}")
-    lots = Lots(who, args, kwargs, in_axes, static if p is None else p.static, p)
+    guess = last_program(paths) if p is None else p
+    lots = Lots(who, args, kwargs, in_axes, static if p is None else p.static, guess)
+    if lots.fits:
+        p = guess
     tape = tape_of(lots.leaves, current()) if not lots.fits else None
     if tape is None:
         return run_plain(paths, p, lots, Values(lots, out) if reduce is None else Totals(lots, reduce, ()), way)

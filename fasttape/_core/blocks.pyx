@@ -6,32 +6,73 @@ from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
 
+from fasttape._core.helpers cimport Team, all_done, call_helper, dismiss, new_team
 from fasttape._core.vm cimport ft_part, machine
 
 cnp.import_array()
 
+cdef enum:
+    WORTH_IT = 1 << 15              # columns below which another thread does not help
+    WAIT = 1000000                  # microseconds
 
-def columns_of_blocks(int64_t lanes, int64_t rows, list parts, kind):
+
+cdef struct Piece:                  # of the lanes
+    char *out
+    int64_t at, end, rows, n
+    const ft_part *part
+    bint wide
+
+
+cdef void fill(void *what) noexcept nogil:
+    cdef Piece *p = <Piece *>what
+    machine.columns(p.wide, p.out, p.at, p.end, p.rows, p.part, p.n)
+
+
+cdef void fill_together(Piece *piece, int64_t threads) noexcept nogil:
+    """Fill pieces, each by a thread of its own if there are as many."""
+    cdef Team *team = new_team() if threads > 1 else NULL
+    cdef int64_t k
+    for k in range(1, threads):
+        if team == NULL or not call_helper(team, fill, piece + k):
+            fill(piece + k)
+    fill(piece)
+    if team != NULL:
+        while not all_done(team, WAIT):
+            pass
+        dismiss(team)
+
+
+def columns_of_blocks(int64_t lanes, int64_t rows, list parts, kind, threads=1):
     """The column number of each element of `lanes` blocks. See `sparse.of_blocks`."""
-    cdef int64_t n = len(parts), columns = 0, begin = 0
-    cdef ft_part *part = <ft_part *>malloc((n + 1) * sizeof(ft_part))
-    cdef ft_part *p = part
+    cdef int64_t n = len(parts), columns = 0, begin = 0, most, k
+    cdef ft_part *part
+    cdef Piece *piece = NULL
     cdef cnp.ndarray out, index
     cdef bint wide = kind is np.int64
-    if part == NULL:
-        raise MemoryError
+    part = <ft_part *>malloc((n + 1) * sizeof(ft_part))
     try:
-        for size, whole, which in parts:
-            p.begin, p.size, p.index, p.step = begin, size, NULL, isinstance(which, range)
+        if part == NULL:
+            raise MemoryError
+        for k, (size, whole, which) in enumerate(parts):
+            part[k].begin, part[k].size, part[k].index, part[k].step = begin, size, NULL, isinstance(which, range)
             if isinstance(which, np.ndarray):
                 index = which
-                p.index = <const int64_t *>cnp.PyArray_DATA(index)
+                part[k].index = <const int64_t *>cnp.PyArray_DATA(index)
             begin += whole
             columns += size
-            p += 1
-        out = np.empty(lanes * rows * columns, kind)
+        columns *= rows
+        out = np.empty(lanes * columns, kind)
+        most = max(min(threads, lanes * columns // WORTH_IT), 1)
+        piece = <Piece *>malloc(most * sizeof(Piece))
+        if piece == NULL:
+            raise MemoryError
+        for k in range(most):
+            piece[k].at, piece[k].end, piece[k].rows = lanes * k // most, lanes * (k + 1) // most, rows
+            piece[k].out = <char *>cnp.PyArray_DATA(out) + piece[k].at * columns * cnp.PyArray_ITEMSIZE(out)
+            piece[k].part, piece[k].n, piece[k].wide = part, n, wide
         with nogil:
-            machine.columns(wide, cnp.PyArray_DATA(out), lanes, rows, part, n)
+            fill_together(piece, most)
     finally:
         free(part)
+        free(piece)
     return out

@@ -241,8 +241,14 @@ cdef class Compiled:
         return paths
 
 
-def program_of(Compiled self, tuple args, dict kwargs):
-    """The program that a call with these plain arguments takes."""
+def last_program(paths):
+    """The program of the last call, if Python's floats and NumPy's are the same to it; else None."""
+    cdef Program p = (<Compiled>paths).get_last() if isinstance(paths, Compiled) else None
+    return p if p is not None and p.any_float else None
+
+
+def program_of(Compiled self, tuple args, dict kwargs, bint last=False):
+    """The program that a call with these plain arguments takes; as that of the last call, if it shall be."""
     cdef list leaves = []
     cdef Form form = form_of_call(args, kwargs, self.name, self.static)
     cdef Paths paths
@@ -254,5 +260,9 @@ def program_of(Compiled self, tuple args, dict kwargs):
         paths = self.enter(key, form)
     for p in paths.kept():
         if type(p.run(leaves)) is not Unmet:
-            return p
-    return paths.enter(record(self.kind, self.function, paths.arguments, leaves, self.static, self.name, self.budget), self.limit)
+            break
+    else:
+        p = paths.enter(record(self.kind, self.function, paths.arguments, leaves, self.static, self.name, self.budget), self.limit)
+    if last:
+        self.set_last(p, paths)
+    return p

@@ -244,7 +244,7 @@ cdef object run_plain(object paths, Program p, Lots lots, wanted, way):
     while True:
         if p is None:
             args, kwargs = lots.lane(leaves, 0)
-            p = program_of(paths, args, kwargs)
+            p = program_of(paths, args, kwargs, lanes is None)
             traced = True
         n = lots.n if lanes is None else len(lanes)
         if first is None:
