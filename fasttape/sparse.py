@@ -33,8 +33,7 @@ def of_blocks(blocks, parts, threads=1):
     lanes, rows, columns = blocks.shape
     total = sum(whole for _, whole, _ in parts)
     kind = np.int32 if max(total, blocks.size) < 2**31 else np.int64
-    indices = columns_of_blocks(lanes, rows, parts, kind, threads)
-    indptr = np.arange(0, blocks.size + 1, columns, dtype=kind) if columns else np.zeros(lanes * rows + 1, kind)
+    indices, indptr = columns_of_blocks(lanes, rows, parts, kind, threads)
     matrix = CSR(blocks.reshape(-1), indices, indptr, (lanes * rows, total))
     try:
         from scipy.sparse import csr_array

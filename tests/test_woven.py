@@ -125,6 +125,7 @@ def test_columns_of_blocks(isa, kind, threads):
             first = np.zeros(lanes, int) if which is None else np.array(which) * size
             expected[:, :, at:at + size] = offset + first[:, None, None] + np.arange(size)
             offset, at = offset + whole, at + size
-        found = columns_of_blocks(lanes, rows, parts, kind, threads)
-        assert found.dtype == kind
+        found, starts = columns_of_blocks(lanes, rows, parts, kind, threads)
+        assert found.dtype == starts.dtype == kind
+        np.testing.assert_array_equal(starts, np.arange(lanes * rows + 1) * sum(sizes))
         np.testing.assert_array_equal(found, expected.reshape(-1))

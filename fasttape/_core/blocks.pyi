@@ -3,4 +3,6 @@ from typing import Any
 
 import numpy as np
 
-def columns_of_blocks(lanes: int, rows: int, parts: list[Any], kind: type, threads: int = 1) -> np.ndarray[Any, np.dtype[Any]]: ...
+_Whole = np.ndarray[Any, np.dtype[Any]]
+
+def columns_of_blocks(lanes: int, rows: int, parts: list[Any], kind: type, threads: int = 1) -> tuple[_Whole, _Whole]: ...
