@@ -201,8 +201,8 @@ class Program(_program.Program):
         (array([16.,  1.]), (2, 3))
         """
         argnums = self._given(argnum, args, "batch_jacobian")
-        results, blocks, parts = _batch.jacobian_blocks(self, args, named, argnums, in_axes, _rows, threads, executor, chunk)
-        return results, _sparse.of_blocks(blocks, parts, threads)
+        results, blocks, pattern = _batch.jacobian_blocks(self, args, named, argnums, in_axes, _rows, threads, executor, chunk)
+        return results, _sparse.of_blocks(blocks, pattern)
 
     def save(self, path):
         """Write the program to a file, from which `load` makes it again, here or on another machine.

@@ -3,8 +3,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fasttape._core.blocks import columns_of_blocks
-
 
 class CSR(NamedTuple):
     """A matrix in compressed sparse rows, where SciPy is not installed: `data[k]` stands in column `indices[k]`, and row r
@@ -16,27 +14,20 @@ class CSR(NamedTuple):
     shape: tuple
 
 
-def of_blocks(blocks, parts, threads=1):
+def of_blocks(blocks, pattern):
     """The matrix of a block of rows for each lane.
 
     Parameters
     ----------
     blocks : array of shape (lanes, rows, columns)
         Of each lane the derivatives of its results to its arguments.
-    parts : list of (int, int, index)
-        For each argument, in the order of the columns: the numbers that a lane has of it; those that there are in all;
-        which of the runs of so many a lane has: an array of int64, C-contiguous, or the range of the lanes, or None where all
-        have the first.
-    threads : int
-        That number the columns.
+    pattern : (indices, indptr, width)
+        The column of each number, where each row begins, and how many columns there are.
     """
-    lanes, rows, columns = blocks.shape
-    total = sum(whole for _, whole, _ in parts)
-    kind = np.int32 if max(total, blocks.size) < 2**31 else np.int64
-    indices, indptr = columns_of_blocks(lanes, rows, parts, kind, threads)
-    matrix = CSR(blocks.reshape(-1), indices, indptr, (lanes * rows, total))
+    indices, indptr, width = pattern
+    data, shape = blocks.reshape(-1), (len(blocks) * blocks.shape[1], width)
     try:
         from scipy.sparse import csr_array
     except ImportError:
-        return matrix
-    return csr_array(matrix[:3], shape=matrix.shape)
+        return CSR(data, indices, indptr, shape)
+    return csr_array((data, indices, indptr), shape=shape)

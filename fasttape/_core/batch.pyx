@@ -22,6 +22,7 @@ from fasttape._core.stretches cimport met
 from fasttape._core.trace cimport current
 from fasttape._core.tracer cimport Tracer, after_record, observed, operand, wrap
 
+from fasttape._core.blocks import columns_of_blocks
 from fasttape._core.compiled import Compiled, last_program
 from fasttape._core.lots import Gathered
 from fasttape._core.many import Totals, Values, Way
@@ -182,34 +183,51 @@ def leaves_of(y):
     return out
 
 
+class Pattern:
+    """Where the numbers of a sparse Jacobian stand, which needs none of them: found once, as soon as it is known how many there
+    are, while other threads run lanes already."""
+
+    def __init__(self, args, argnums, axes):
+        self.args, self.argnums, self.axes, self.found = args, argnums, axes, None
+
+    def __call__(self, Program p, lanes):
+        if self.found is None:
+            _, (rows, columns) = p.results()[p.n_result - 1]
+            self.find(lanes, rows)
+
+    def find(self, lanes, rows):
+        parts = []
+        for k in self.argnums:
+            x = self.args[k]
+            n = 1
+            for extent in np.shape(x) if not isinstance(x, Gathered) else x.array.shape:
+                n *= extent
+            if isinstance(x, Gathered):
+                parts.append((n // max(len(x.array), 1), n, np.ascontiguousarray(x.index)))
+            elif self.axes[k] is None:
+                parts.append((n, n, None))
+            else:
+                parts.append((n // max(lanes, 1), n, range(lanes)))
+        self.found = columns_of_blocks(lanes, rows, parts)
+
+
 def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, rows, threads, executor, chunk):
-    """The results of all lanes, and of each the derivatives that `rows(function, argnums)` gives; and for each argument
-    `argnums` what `sparse.of_blocks` asks."""
-    cdef list parts = []
-    cdef int64_t n
+    """The results of all lanes; of each the derivatives that `rows(function, argnums)` gives; and the pattern of the sparse
+    matrix that these are, as `columns_of_blocks` returns it."""
     who = f"{p.name}.batch_jacobian"
     check_plain(args, who)
     key = "rows", argnums
     if key not in p.derived:
         p.derived[key] = Compiled(type(p), rows(p.function, argnums), p.static, SIGNATURES)
-    axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
     for k in argnums:
         x = args[k]
         if not isinstance(x, (Gathered, np.ndarray, float, np.floating)):
             raise TypeError(f"{who}: argument {k} is a {type(x).__name__}; derivatives are taken with respect to arrays and floats")
-    results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, None, Way(threads, executor, chunk, who), who, p.static)
-    for k in argnums:
-        x = args[k]
-        n = 1
-        for extent in np.shape(x) if not isinstance(x, Gathered) else x.array.shape:
-            n *= extent
-        if isinstance(x, Gathered):
-            parts.append((n // max(len(x.array), 1), n, np.ascontiguousarray(x.index)))
-        elif axes[k] is None:
-            parts.append((n, n, None))
-        else:
-            parts.append((n // max(len(blocks), 1), n, range(len(blocks))))
-    return results, blocks, parts
+    pattern = Pattern(args, argnums, in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args))
+    results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, None, Way(threads, executor, chunk, who, pattern), who, p.static)
+    if pattern.found is None:
+        pattern.find(len(blocks), blocks.shape[1])
+    return results, blocks, pattern.found
 
 
 def run(paths, Program p, tuple args, dict kwargs, in_axes, out, reduce, way, str who, static=None):

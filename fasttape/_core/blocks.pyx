@@ -6,81 +6,58 @@ from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
 
-from fasttape._core.helpers cimport Team, all_done, call_helper, dismiss, new_team
 from fasttape._core.vm cimport ft_part, machine
 
 cnp.import_array()
 
-cdef enum:
-    WORTH_IT = 1 << 15              # columns below which another thread does not help
-    WAIT = 1000000                  # microseconds
 
+def columns_of_blocks(int64_t lanes, int64_t rows, list parts, kind=None):
+    """Where the numbers of dense blocks stand in the sparse matrix that has a block of `rows` rows for each of the lanes.
 
-cdef struct Piece:                  # of the lanes
-    char *out
-    char *starts                    # where each row begins
-    int64_t at, end, rows, columns, n
-    const ft_part *part
-    bint wide
+    Parameters
+    ----------
+    parts : list of (int, int, index)
+        For each argument, in the order of the columns: the numbers that a lane has of it; those that there are in all;
+        which of the runs of so many a lane has: an array of int64, C-contiguous, or the range of the lanes, or None where all
+        have the first.
+    kind : {None, numpy.int32, numpy.int64}
+        None: what is wide enough.
 
-
-cdef void fill(void *what) noexcept nogil:
-    cdef Piece *p = <Piece *>what
-    cdef int64_t k
-    machine.columns(p.wide, p.out + p.at * p.rows * p.columns * (8 if p.wide else 4), p.at, p.end, p.rows, p.part, p.n)
-    if p.wide:
-        for k in range(p.at * p.rows, p.end * p.rows):
-            (<int64_t *>p.starts)[k + 1] = (k + 1) * p.columns
-    else:
-        for k in range(p.at * p.rows, p.end * p.rows):
-            (<int32_t *>p.starts)[k + 1] = <int32_t>(k + 1) * <int32_t>p.columns
-
-
-cdef void fill_together(Piece *piece, int64_t threads) noexcept nogil:
-    """Fill pieces, each by a thread of its own if there are as many."""
-    cdef Team *team = new_team() if threads > 1 else NULL
-    cdef int64_t k
-    for k in range(1, threads):
-        if team == NULL or not call_helper(team, fill, piece + k):
-            fill(piece + k)
-    fill(piece)
-    if team != NULL:
-        while not all_done(team, WAIT):
-            pass
-        dismiss(team)
-
-
-def columns_of_blocks(int64_t lanes, int64_t rows, list parts, kind, threads=1):
-    """The column number of each element of `lanes` blocks, and where each row begins among them. See `sparse.of_blocks`."""
-    cdef int64_t n = len(parts), columns = 0, begin = 0, most, k
+    Returns
+    -------
+    (indices, indptr, width)
+        As SciPy has it: the column of each number, where each row begins among them, and how many columns there are.
+    """
+    cdef int64_t n = len(parts), columns = 0, width = 0, k
     cdef ft_part *part = <ft_part *>malloc((n + 1) * sizeof(ft_part))
-    cdef Piece *piece = NULL
-    cdef Piece whole
-    cdef cnp.ndarray out, starts, index
+    cdef cnp.ndarray indices, starts, index
+    cdef bint wide
     try:
         if part == NULL:
             raise MemoryError
         for k, (size, total, which) in enumerate(parts):
-            part[k].begin, part[k].size, part[k].index, part[k].step = begin, size, NULL, isinstance(which, range)
+            part[k].begin, part[k].size, part[k].index, part[k].step = width, size, NULL, isinstance(which, range)
             if isinstance(which, np.ndarray):
                 index = which
                 part[k].index = <const int64_t *>cnp.PyArray_DATA(index)
-            begin += total
+            width += total
             columns += size
-        out, starts = np.empty(lanes * rows * columns, kind), np.empty(lanes * rows + 1, kind)
-        starts[0] = 0
-        whole.out, whole.starts = <char *>cnp.PyArray_DATA(out), <char *>cnp.PyArray_DATA(starts)
-        whole.rows, whole.columns, whole.part, whole.n, whole.wide = rows, columns, part, n, kind is np.int64
-        most = max(min(threads, lanes * rows * columns // WORTH_IT), 1)
-        piece = <Piece *>malloc(most * sizeof(Piece))
-        if piece == NULL:
-            raise MemoryError
-        for k in range(most):
-            piece[k] = whole
-            piece[k].at, piece[k].end = lanes * k // most, lanes * (k + 1) // most
+        if kind is None:
+            kind = np.int32 if max(width, lanes * rows * columns) < 1 << 31 else np.int64
+        indices, starts, wide = np.empty(lanes * rows * columns, kind), np.empty(lanes * rows + 1, kind), kind is np.int64
         with nogil:
-            fill_together(piece, most)
+            machine.columns(wide, cnp.PyArray_DATA(indices), 0, lanes, rows, part, n)
+            count_up(wide, cnp.PyArray_DATA(starts), lanes * rows + 1, columns)
     finally:
         free(part)
-        free(piece)
-    return out, starts
+    return indices, starts, width
+
+
+cdef void count_up(bint wide, void *to, int64_t n, int64_t step) noexcept nogil:
+    cdef int32_t *narrow = <int32_t *>to
+    cdef int64_t k
+    for k in range(n):
+        if wide:
+            (<int64_t *>to)[k] = k * step
+        else:
+            narrow[k] = <int32_t>k * <int32_t>step

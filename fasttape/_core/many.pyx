@@ -28,10 +28,11 @@ cdef enum:
 
 
 class Way:
-    """How lanes are run: in how many threads, by which executor, in chunks of how many."""
+    """How lanes are run: in how many threads, by which executor, in chunks of how many. Where there is something to be done
+    `meanwhile`, meanwhile(program, lanes) may be called by the caller's thread once others are at work."""
 
-    def __init__(self, threads, executor, chunk, who):
-        self.threads, self.executor, self.who = whole(threads, "threads", who), executor, who
+    def __init__(self, threads, executor, chunk, who, meanwhile=None):
+        self.threads, self.executor, self.who, self.meanwhile = whole(threads, "threads", who), executor, who, meanwhile
         self.chunk = None if chunk is None else whole(chunk, "chunk", who)
         check_executor(executor, who)
 
@@ -133,7 +134,7 @@ class Values:
     def run(self, Program p, leaves, n, lanes, way):
         into = self.into if lanes is None else new_results(p, n)
         if way.bounds(n) is None:
-            other = run_lanes(p, self.batched, leaves, into, n, way.threads, Here())
+            other = run_lanes(p, self.batched, leaves, into, n, way.threads, Here(), way.meanwhile if lanes is None else None)
         else:
             other = self.run_chunks(p, leaves, n, into, way)
         if lanes is not None:

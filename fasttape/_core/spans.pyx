@@ -180,11 +180,10 @@ cdef class Span:
     cdef Program q
     cdef State state
     cdef Runner r
-    cdef void *memory
-    cdef char *free                 # of it, from here on
+    cdef char *free                 # of the state's room, from here on
 
-    def __dealloc__(self):
-        free(self.memory)
+    def __cinit__(self, Program q):
+        self.q, self.state = q, q.begin()
 
     cdef int take_memory(self, list leaves, int64_t size) except -1:
         """As much as `lay_out` parts among what it needs, a line or less apart."""
@@ -193,11 +192,9 @@ cdef class Span:
         for x in leaves:
             if isinstance(x, Gathered):
                 room += row_of(x.array) * size * 8
-        self.memory = malloc(room)
-        if self.memory == NULL:
-            raise MemoryError
-        self.free = <char *>self.memory
-        self.part(LINE - (<size_t>self.memory & (LINE - 1)))
+        resize(<void **>&self.state.room, &self.state.cap_room, room, 1)
+        self.free = <char *>self.state.room
+        self.part(LINE - (<size_t>self.free & (LINE - 1)))
         return 0
 
     cdef void *part(self, int64_t n) noexcept:
@@ -211,11 +208,8 @@ cdef class Span:
         cdef Look *look
         cdef cnp.ndarray a
         cdef int32_t node
-        cdef Tape tape
-        self.q = q
-        self.state = q.begin()
+        cdef Tape tape = self.state.tape
         self.take_memory(leaves, size)
-        tape = self.state.tape
         self.r.piece, self.r.left = piece, share.threads
         self.r.share, self.r.call, self.r.tape = share, &self.state.c, &tape.t
         place = self.r.place = <Place *>self.part((q.n_input + p.n_result) * sizeof(Place))
@@ -288,7 +282,7 @@ cdef class Span:
         """Give the plan back, if it is as it was."""
         if well and self.r.end == WELL:
             return self.q.end(self.state)
-        return self.state.abandon() if self.state is not None else 0
+        return self.state.abandon()
 
 
 cdef int64_t row_of(cnp.ndarray a) noexcept:
@@ -323,24 +317,25 @@ cdef int wait_for(Team *team, Share *share, here) except -1:
 
 
 cdef int work_together(list spans, Program p, Program q, tuple batched, list leaves, list into, Share *share, meanwhile, here) except -1:
-    """Make a span for each thread, and run them."""
-    cdef Team *team = new_team() if share.threads > 1 else NULL
-    cdef Span span
+    """Make a span for each thread, and run them. Each should get the plan that it had before: the caller the one that was given
+    back last, helpers those below."""
+    cdef Span own = Span(q), span
+    cdef Team *team
     cdef int64_t k
+    spans.append(own)
+    team = new_team() if share.threads > 1 else NULL
     try:
         if team != NULL:
             for k in range(1, share.threads):
-                span = Span()
+                span = Span(q)
                 spans.append(span)
                 span.lay_out(p, q, batched, leaves, into, share, k)
                 if not call_helper(team, help, &span.r):
                     break
         if meanwhile is not None:
             meanwhile()
-        span = Span()
-        spans.append(span)
-        span.lay_out(p, q, batched, leaves, into, share, 0)
-        span.run(here)
+        own.lay_out(p, q, batched, leaves, into, share, 0)
+        own.run(here)
     except BaseException:
         ft_swap(&share.stop, 1)
         raise
@@ -378,7 +373,7 @@ def run_stretches(Program p, Program q, tuple batched, list leaves, list into, i
         raise
     finally:
         free(share.piece)
-    for span in spans:
+    for span in reversed(spans):
         found |= span.r.found
         span.end(True)
     return off.view(bool) if found else None

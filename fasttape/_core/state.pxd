@@ -11,6 +11,8 @@ cdef class State(Call):
     cdef int64_t *first
     cdef ft_field *field
     cdef int64_t cap_moves, cap_first, n_field, cap_field
+    cdef uint8_t *room              # for whoever runs it, so that it stays in one processor's cache with the rest
+    cdef int64_t cap_room
 
 cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output, bint coded=*,
                      bint noting=*)

@@ -34,6 +34,7 @@ cdef class State(Call):
         drop(<void **>&self.field, &self.cap_field, sizeof(ft_field))
         drop(<void **>&self.first, &self.cap_first, sizeof(int64_t))
         drop(<void **>&self.moves, &self.cap_moves, 1)
+        drop(<void **>&self.room, &self.cap_room, 1)
 
 
 cdef State new_state(Tape kept, int64_t n_input, const int32_t *outputs, int64_t n_output, bint coded=True,

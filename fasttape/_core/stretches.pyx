@@ -162,7 +162,7 @@ cdef list near_stretches(Program p, tuple batched, int64_t n, int64_t threads):
     return kept[1]
 
 
-def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64_t threads, here):
+def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64_t threads, here, meanwhile=None):
     """Run any number of lanes; their results go into arrays. Returns which of them take another path, or None."""
     cdef list bounds
     cdef int64_t at, end
@@ -171,7 +171,7 @@ def run_lanes(Program p, tuple batched, list leaves, list into, int64_t n, int64
     batched = in_columns(p, batched, leaves)
     bounds = near_stretches(p, batched, n, threads)
     if bounds[1] > 1 and can_run(p, batched_program(p, batched, bounds[1], False), batched, leaves):
-        return run_alike(p, batched, leaves, into, bounds, threads, here)
+        return run_alike(p, batched, leaves, into, bounds, threads, here, meanwhile)
     if len(bounds) > 2:
         bounds = shares(p, ("lanes", batched), n, longest(p), threads)
     jobs = ((p, batched, leaves, into, at, end) for at, end in zip(bounds, bounds[1:]))
@@ -182,7 +182,7 @@ def run_part(p, batched, leaves, into, at, end):
     return run_stretch(p, batched, part_of(leaves, batched, slice(at, end)), [x[at:end] for x in into], end - at)
 
 
-cdef object run_alike(Program p, tuple batched, list leaves, list into, list bounds, int64_t threads, here):
+cdef object run_alike(Program p, tuple batched, list leaves, list into, list bounds, int64_t threads, here, meanwhile):
     """The same without Python in between: stretches of one length by all threads, the few that are left by this one, as soon
     as the others are at work."""
     cdef Program q = batched_program(p, batched, bounds[1], False)
@@ -191,10 +191,10 @@ cdef object run_alike(Program p, tuple batched, list leaves, list into, list bou
     while count + 1 < <int64_t>len(bounds) and bounds[count + 1] - bounds[count] == bounds[1]:
         count += 1
     rest = bounds[count:]
-    if len(rest) == 1:
-        return run_stretches(p, q, batched, leaves, into, 0, bounds[1], count, threads, None, here)
 
-    def meanwhile():
+    def begin():
+        if meanwhile is not None:
+            meanwhile(p, rest[len(rest) - 1])
         for at, end in zip(rest, rest[1:]):
             tail = batched_program(p, batched, end - at, False) if end - at > 1 else None
             if tail is not None and can_run(p, tail, batched, leaves):
@@ -202,7 +202,7 @@ cdef object run_alike(Program p, tuple batched, list leaves, list into, list bou
             else:
                 found.append(run_part(p, batched, leaves, into, at, end))
 
-    found.insert(0, run_stretches(p, q, batched, leaves, into, 0, bounds[1], count, threads, meanwhile, here))
+    found.insert(0, run_stretches(p, q, batched, leaves, into, 0, bounds[1], count, threads, begin, here))
     return joined(found, [0, *rest], rest[len(rest) - 1])
 
 
