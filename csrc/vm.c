@@ -440,10 +440,23 @@ static int places(int64_t *restrict to, const int64_t *restrict from, int64_t ro
     return out != 0;
 }
 
-static void columns(int wide, void *y, int64_t from, int64_t to, int64_t rows, const ft_part *part, int64_t n) {
-    if (wide) columns_l(y, from, to, rows, part, n);
-    else columns_i(y, from, to, rows, part, n);
+static void columns(int wide, void *y, int64_t lanes, int64_t rows, const ft_part *part, int64_t n) {
+    if (wide) columns_l(y, lanes, rows, part, n);
+    else columns_i(y, lanes, rows, part, n);
 }
 
-const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, pick, places, columns, check_upto,
+#define UNLIKE(T, suffix) \
+    static int unlike_##suffix(const T *x, int seen, int64_t n) { \
+        int found = 0; \
+        for (int64_t k = 0; k < n; k++) found |= (x[k] != 0) ^ seen; \
+        return found; \
+    }
+UNLIKE(double, d)
+UNLIKE(float, s)
+
+static int unlike(int f32, const void *x, int seen, int64_t n) {
+    return f32 ? unlike_s(x, seen, n) : unlike_d(x, seen, n);
+}
+
+const ft_vm JOIN(ft_vm_, FT_ISA) = {TEXT(FT_ISA), eval_scalar, run_program, find_kernel, copy_view, pick, places, unlike, columns, check_upto,
                                    run_loop, functions};

@@ -133,7 +133,8 @@ typedef struct ft_vm {
     /* m rows of n: element j of each row of m that lies at a place, in row j */
     void (*pick)(int f32, void *y, const void *a, const int64_t *place, int64_t m, int64_t n);
     int (*places)(int64_t *to, const int64_t *from, int64_t rows, int64_t n);    /* of an index; see vm.c */
-    void (*columns)(int wide, void *y, int64_t from, int64_t to, int64_t rows, const ft_part *part, int64_t n);  /* kernels/blocks.h */
+    int (*unlike)(int f32, const void *x, int seen, int64_t n);                  /* a truth value is not the one seen */
+    void (*columns)(int wide, void *y, int64_t lanes, int64_t rows, const ft_part *part, int64_t n);             /* kernels/blocks.h */
     void (*check)(ft_watch *, int64_t upto);                     /* go on with a checksum */
     void (*loop)(const ft_loop *, int64_t from, int64_t to, char *const *stream, double *carry, double *values);
     const ft_function *function;                                 /* of each elementwise op */

@@ -535,6 +535,42 @@ def test_shares_of_threads(n, threads):
         np.testing.assert_array_equal(a, b)
 
 
+class Measured(np.ndarray):
+    """Is no plain array."""
+
+
+SHAPES = {"numbers": np.linspace(0.2, 2.0, 9), "rows": np.linspace(0.2, 2.0, 27).reshape(9, 3), "one lane": np.ones((1, 3)), "no lane": np.ones((0, 3))}
+KINDS = {"plain": lambda x: x, "narrow": lambda x: x.astype(np.float32), "swapped": lambda x: x.astype(">f8"), "backwards": lambda x: x[::-1],
+         "apart": lambda x: np.repeat(x, 2, axis=0)[::2], "frozen": lambda x: np.frombuffer(x.tobytes()).reshape(x.shape),
+         "subclass": lambda x: x.view(Measured), "gathered": lambda x: ft.gather(x, np.arange(len(x)) // 2),
+         "gathered swapped": lambda x: ft.gather(x.astype(">f8"), np.arange(len(x))), "Fortran": np.asfortranarray}
+
+
+def test_a_call_is_as_the_first_whatever_came_before():
+    """What is seen at a glance of arguments like the last ones is what there is to see."""
+    def f(x, y):
+        z = x * 2.0 + y.sum() * x if y.ndim == 0 or y[0] > 0.5 else x - y.sum()
+        return np.sin(z), z / 3
+
+    used = vmap(f)
+    program = ft.trace(f, 1.0, np.ones(3))
+    cases = [(x, a, y, b) for x in SHAPES for a in KINDS for y in SHAPES for b in ("plain", "narrow", "swapped", "gathered")
+             if len(SHAPES[x]) == len(SHAPES[y])]
+    for k in np.random.default_rng(3).permutation(len(cases) * 2) % len(cases):
+        x, a, y, b = cases[k]
+        args = KINDS[a](SHAPES[x]), KINDS[b](SHAPES[y])
+        wanted = vmap(f)(*args)
+        for found, right in zip(used(*args), wanted, strict=True):
+            assert found.dtype == right.dtype and type(found) is np.ndarray
+            np.testing.assert_array_equal(found, right)
+        if (x, y) == ("numbers", "rows") and "narrow" not in (a, b):
+            for found, right in zip(program.batch(*args), wanted, strict=True):
+                np.testing.assert_array_equal(found, right)
+        elif (x, y) == ("numbers", "rows"):
+            with pytest.raises(TypeError, match="other arguments"):
+                program.batch(*args)
+
+
 def test_control_c_during_many_stretches():
     """In a process of its own, whose batch would take minutes."""
     code = """

@@ -15,7 +15,7 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
 vm sources
-blocks callee crew executors feed loop tape
+blocks callee crew executors feed helpers loop tape
 buffers needs record
 capture columns copies distinct elements entries index loops rows sweep
 frozen fuse interleave lane_values packed repeat
@@ -31,8 +31,8 @@ trace
 segments
 checkpoint forward program reverse
 jacobian keep listing
-calls table
-compiled lanes lots sheet stats
+calls lots table
+compiled lanes sheet stats
 spans
 body stretches
 many scan

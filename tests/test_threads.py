@@ -448,6 +448,7 @@ def test_one_thread_does_it_where_there_are_no_more(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("fasttape._core.crew.start_new_thread", none)
+    assert list(crew(lambda k: k * k, ((k,) for k in range(9)), 4)) == [k * k for k in range(9)]
     x = np.linspace(0.0, 1.0, 100_000)
     program = ft.trace(np.sin, 0.5)
     np.testing.assert_array_equal(program.batch(x, threads=4), program.batch(x))

@@ -46,7 +46,7 @@ def columns_of_blocks(int64_t lanes, int64_t rows, list parts, kind=None):
             kind = np.int32 if max(width, lanes * rows * columns) < 1 << 31 else np.int64
         indices, starts, wide = np.empty(lanes * rows * columns, kind), np.empty(lanes * rows + 1, kind), kind is np.int64
         with nogil:
-            machine.columns(wide, cnp.PyArray_DATA(indices), 0, lanes, rows, part, n)
+            machine.columns(wide, cnp.PyArray_DATA(indices), lanes, rows, part, n)
             count_up(wide, cnp.PyArray_DATA(starts), lanes * rows + 1, columns)
     finally:
         free(part)

@@ -48,6 +48,8 @@ cdef Helper *pile                   # of those that are idle, the last one that 
 cdef Team *teams                    # that nobody has
 cdef int64_t spins                  # nanoseconds; 0 where there is but one processor
 cdef int64_t most_awake             # helpers that are worth waking ahead
+cdef int64_t alive                  # helpers that there are
+cdef int64_t most = 1 << 20         # that there may be
 
 
 cdef void close_gate() noexcept nogil:
@@ -106,6 +108,7 @@ cdef void live(void *own) noexcept nogil:
             PyThread_release_lock(team.done)
     PyThread_free_lock(h.wake)
     free(h)
+    ft_add(&alive, -1)
 
 
 cdef void lie_down(Helper *h) noexcept nogil:
@@ -122,17 +125,19 @@ cdef void lie_down(Helper *h) noexcept nogil:
 
 cdef Helper *new_helper() noexcept nogil:
     """One that is not in the pile, and awake; NULL where the system has no more threads."""
-    cdef Helper *h = <Helper *>malloc(sizeof(Helper))
-    if h == NULL:
-        return NULL
-    h.state, h.idle = AWAKE, False
-    h.wake = PyThread_allocate_lock()
-    if h.wake != NULL:
-        PyThread_acquire_lock(h.wake, 1)
-        if PyThread_start_new_thread(live, h) != PYTHREAD_INVALID_THREAD_ID:
-            return h
-        PyThread_free_lock(h.wake)
-    free(h)
+    cdef Helper *h = NULL
+    if ft_add(&alive, 1) < most:
+        h = <Helper *>malloc(sizeof(Helper))
+    if h != NULL:
+        h.state, h.idle = AWAKE, False
+        h.wake = PyThread_allocate_lock()
+        if h.wake != NULL:
+            PyThread_acquire_lock(h.wake, 1)
+            if PyThread_start_new_thread(live, h) != PYTHREAD_INVALID_THREAD_ID:
+                return h
+            PyThread_free_lock(h.wake)
+        free(h)
+    ft_add(&alive, -1)
     return NULL
 
 
@@ -222,12 +227,12 @@ cdef void dismiss(Team *team) noexcept nogil:
 
 cdef int begin_anew() except -1:
     """No helpers; in a forked process there are none of those that there were."""
-    global gate, pile, teams, spins, most_awake
+    global gate, pile, teams, spins, most_awake, alive
     cdef int64_t n = os.cpu_count() or 1
     gate = PyThread_allocate_lock()
     if gate == NULL:
         raise MemoryError
-    pile, teams = NULL, NULL
+    pile, teams, alive = NULL, NULL, 0
     if hasattr(os, "sched_getaffinity"):
         n = len(os.sched_getaffinity(0))
     spins = SPIN if n > 1 else 0
@@ -237,6 +242,18 @@ cdef int begin_anew() except -1:
 
 def after_fork():
     begin_anew()
+
+
+def count():
+    """How many helpers there are. For tests."""
+    return ft_get(&alive)
+
+
+def allow(n):
+    """Let there be no more than n helpers, besides those that there are; returns how many there might be before. For tests."""
+    global most
+    before, most = most, n
+    return before
 
 
 begin_anew()

@@ -129,16 +129,11 @@ cdef void see(Runner *r) noexcept nogil:
     cdef int64_t i, _, size = r.share.size
     cdef uint8_t *off = r.share.mark + r.stretch * size
     for _ in range(r.n_look):
-        if look.narrow:
+        if machine.unlike(look.narrow, look.row, look.seen, size):
+            r.found = 1
             for i in range(size):
-                off[i] |= ((<float *>look.row)[i] != 0) != look.seen
-        else:
-            for i in range(size):
-                off[i] |= ((<double *>look.row)[i] != 0) != look.seen
+                off[i] |= ((<float *>look.row)[i] != 0 if look.narrow else (<double *>look.row)[i] != 0) != look.seen
         look += 1
-    if r.n_look:
-        for i in range(size):
-            r.found |= off[i]
 
 
 cdef bint begin_next(Runner *r) noexcept nogil:

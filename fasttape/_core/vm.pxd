@@ -107,7 +107,8 @@ cdef extern from "vm.h" nogil:
         void (*copy)(const ft_tape *, int, int, const void *, void *) noexcept nogil
         void (*pick)(int, void *, const void *, const int64_t *, int64_t, int64_t) noexcept nogil
         int (*places)(int64_t *, const int64_t *, int64_t, int64_t) noexcept nogil
-        void (*columns)(int, void *, int64_t, int64_t, int64_t, const ft_part *, int64_t) noexcept nogil
+        int (*unlike)(int, const void *, int, int64_t) noexcept nogil
+        void (*columns)(int, void *, int64_t, int64_t, const ft_part *, int64_t) noexcept nogil
         void (*check)(ft_watch *, int64_t) noexcept nogil
     ctypedef struct ft_row:
         const char *name

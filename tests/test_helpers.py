@@ -1,0 +1,204 @@
+"""Threads that stay: who gets what lanes, what happens when something goes wrong in one of them, and what is left of them."""
+import multiprocessing
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import fasttape as ft
+from fasttape._core import blocks, helpers
+from fasttape.schedules import Multistage
+
+N = 20_000
+RNG = np.random.default_rng(11)
+ROWS, SCALES = RNG.normal(size=(50, 3)), RNG.normal(size=(700, 4))
+FROM, TO, WEIGHTS = RNG.integers(-50, 50, N), RNG.integers(0, 700, N), RNG.normal(size=N)
+
+
+def error(row, scale, w):
+    y = (row * scale[:3]).sum() * w
+    return np.stack([np.sin(y), y * scale[3]]) if w > -1.5 else np.stack([y, w])
+
+
+PROGRAM = ft.trace(error, ROWS[0], SCALES[0], 1.0)
+
+
+def arguments():
+    return ft.gather(ROWS, FROM), ft.gather(SCALES, TO), WEIGHTS
+
+
+def right():
+    rows, scales, w = ROWS[FROM], SCALES[TO], WEIGHTS
+    y = (rows * scales[:, :3]).sum(axis=1) * w
+    return np.where((w > -1.5)[:, None], np.stack([np.sin(y), y * scales[:, 3]], axis=1), np.stack([y, w], axis=1))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 9])
+def test_any_number_of_threads_has_the_bits_of_one(threads):
+    alone = PROGRAM.batch(*arguments())
+    np.testing.assert_allclose(alone, right(), rtol=1e-12, atol=1e-15)
+    for _ in range(20):
+        np.testing.assert_array_equal(PROGRAM.batch(*arguments(), threads=threads), alone)
+        np.testing.assert_array_equal(PROGRAM.batch(*arguments()), alone)
+
+
+def test_batches_of_many_threads_share_helpers():
+    alone, failures = PROGRAM.batch(*arguments()), []
+
+    def work(k):
+        for j in range(40):
+            if not np.array_equal(PROGRAM.batch(*arguments(), threads=1 + (k + j) % 4), alone):
+                failures.append((k, j))
+
+    callers = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not failures
+    assert helpers.count() <= 18
+
+
+def test_helpers_stay_for_a_while_and_leave():
+    before = PROGRAM.batch(*arguments(), threads=3)
+    assert helpers.count() >= 1
+    for _ in range(100):
+        time.sleep(0.1)
+        if helpers.count() == 0:
+            break
+    assert helpers.count() == 0
+    np.testing.assert_array_equal(PROGRAM.batch(*arguments(), threads=3), before)
+    assert helpers.count() >= 1
+
+
+@pytest.mark.parametrize("pause", [0.0, 1e-4, 3e-4])
+def test_calls_when_helpers_are_about_to_sleep(pause):
+    """They sleep after about 0.1 ms, and must be woken whenever that is."""
+    x = np.linspace(0.0, 1.0, 5000)
+    program = ft.trace(lambda x: np.sin(x) * x, 0.5)
+    alone = program.batch(x)
+    for k in range(400):
+        np.testing.assert_array_equal(program.batch(x, threads=2), alone)
+        end = time.perf_counter() + pause * (0.5 + k % 7 / 6)
+        while time.perf_counter() < end:
+            pass
+
+
+def test_the_caller_does_it_alone_where_there_are_no_threads():
+    alone = PROGRAM.batch(*arguments())
+    before = helpers.allow(0)
+    try:
+        for _ in range(60):                     # until those that there are have left
+            time.sleep(0.1)
+            if helpers.count() == 0:
+                break
+        np.testing.assert_array_equal(PROGRAM.batch(*arguments(), threads=4), alone)
+        assert helpers.count() == 0
+    finally:
+        helpers.allow(before)
+
+
+def in_child(alone, queue):
+    try:
+        assert helpers.count() == 0
+        for threads in (2, 1, 3):
+            np.testing.assert_array_equal(PROGRAM.batch(*arguments(), threads=threads), alone)
+        queue.put("fine")
+    except BaseException as failure:
+        queue.put(repr(failure))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("at_work", [False, True])
+def test_a_forked_process_has_its_own(at_work):
+    """Also where it is forked while others run batches: locks may be held."""
+    alone, stop = PROGRAM.batch(*arguments(), threads=2), threading.Event()
+
+    def work():
+        while not stop.is_set():
+            PROGRAM.batch(*arguments(), threads=2)
+
+    other = threading.Thread(target=work)
+    if at_work:
+        other.start()
+    try:
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+        children = [context.Process(target=in_child, args=(alone, queue)) for _ in range(4)]
+        for child in children:
+            child.start()
+        assert [queue.get(timeout=60) for _ in children] == ["fine"] * 4
+        for child in children:
+            child.join(60)
+            assert child.exitcode == 0
+    finally:
+        stop.set()
+        if at_work:
+            other.join()
+    np.testing.assert_array_equal(PROGRAM.batch(*arguments(), threads=2), alone)
+
+
+# ---- what goes wrong
+
+def stepwise(x, folder):
+    return ft.fori_loop(0, 12, lambda k, y: np.sin(y) + 0.1, x, schedule=Multistage(1, 2), folder=folder)
+
+
+def test_an_error_in_a_helper_is_the_callers(tmp_path):
+    """A folder that is not there is seen by whoever runs the lanes; then it is, and all is well."""
+    folder = tmp_path / "missing"
+    program = ft.trace(ft.grad(lambda x: stepwise(x, folder)), 0.5)
+    x = np.linspace(0.0, 1.0, N)
+    for threads in (1, 2, 4):
+        with pytest.raises(OSError, match="missing"):
+            program.batch(x, threads=threads)
+    folder.mkdir()
+    found = program.batch(x, threads=3)
+    y, slope = x, np.ones(N)
+    for _ in range(12):
+        y, slope = np.sin(y) + 0.1, slope * np.cos(y)
+    np.testing.assert_allclose(found, slope, rtol=1e-12)
+
+
+class Broken(Exception):
+    pass
+
+
+def test_an_error_in_what_is_done_meanwhile(monkeypatch):
+    def broken(*_):
+        raise Broken
+
+    wanted = PROGRAM.batch_jacobian(*arguments(), argnum=(0, 1), threads=2)
+    monkeypatch.setattr("fasttape._core.batch.columns_of_blocks", broken)
+    for threads in (1, 2, 3):
+        with pytest.raises(Broken):
+            PROGRAM.batch_jacobian(*arguments(), argnum=(0, 1), threads=threads)
+    monkeypatch.undo()
+    for threads in (1, 2):
+        found = PROGRAM.batch_jacobian(*arguments(), argnum=(0, 1), threads=threads)
+        np.testing.assert_array_equal(found[0], wanted[0])
+        for name in ("data", "indices", "indptr"):
+            np.testing.assert_array_equal(getattr(found[1], name), getattr(wanted[1], name))
+
+
+def test_the_pattern_of_a_jacobian_is_found_once(monkeypatch):
+    """Whichever way lanes are run, those that take another path included."""
+    calls, find = [], blocks.columns_of_blocks
+    monkeypatch.setattr("fasttape._core.batch.columns_of_blocks", lambda *x: calls.append(x) or find(*x))
+    results = [PROGRAM.batch_jacobian(*arguments(), argnum=(2, 1), threads=threads, chunk=chunk)[1]
+               for threads, chunk in [(1, None), (2, None), (2, 3000)]]
+    assert len(calls) == 3
+    for other in results[1:]:
+        for name in ("data", "indices", "indptr"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(results[0], name))
+
+
+def test_many_threads_are_no_more_than_there_are_stretches():
+    before = helpers.count()
+    x = np.linspace(0.0, 1.0, 3000)
+    program = ft.trace(np.sin, 0.5)
+    np.testing.assert_array_equal(program.batch(x, threads=10**9), program.batch(x))
+    assert helpers.count() - before < 10 + os.cpu_count()
