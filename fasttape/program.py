@@ -96,7 +96,8 @@ class Program(_program.Program):
             Return the sum or the mean over the lanes. What the lanes give is added up as they are run; no memory grows with
             their number.
         threads : int
-            How many threads run the lanes of a chunk.
+            How many threads run the lanes of a chunk, the caller's among them. The others spin for 0.1 ms when they are done,
+            in case there is more, then sleep, and leave after two seconds.
         executor : concurrent.futures.Executor, optional
             What the chunks are handed to: a pool of threads or processes, `Client.get_executor()` of Dask, or anything else
             that has `submit`. It is left as it was, also after an error or Ctrl-C.
