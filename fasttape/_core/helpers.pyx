@@ -46,8 +46,8 @@ cdef struct Helper:
 cdef PyThread_type_lock gate        # of the piles
 cdef Helper *pile                   # of those that are idle, the last one that came on top
 cdef Team *teams                    # that nobody has
-cdef int64_t spins                  # nanoseconds; 0 where there is but one processor
-cdef int64_t most_awake             # helpers that are worth waking ahead
+cdef int64_t spinning               # threads that spin
+cdef int64_t most_spinning          # that may: one less than there are processors
 cdef int64_t alive                  # helpers that there are
 cdef int64_t most = 1 << 20         # that there may be
 
@@ -63,17 +63,21 @@ cdef void open_gate() noexcept nogil:
 # ---- what a helper does
 
 cdef bint spin(int64_t *at, int64_t what) noexcept nogil:
-    """Wait a little for a number to become `what`; whether it does."""
+    """Wait a little for a number to become `what`; whether it does. Where a processor may be needed for work, nobody waits so."""
     cdef int64_t start, _
-    if ft_get(at) == what:
+    cdef bint found = ft_get(at) == what
+    if found:
         return True
-    start = ft_nanoseconds()
-    while <uint64_t>(ft_nanoseconds() - start) < <uint64_t>spins:
-        for _ in range(PAUSES):
-            ft_pause()
-            if ft_get(at) == what:
-                return True
-    return False
+    if ft_add(&spinning, 1) < most_spinning:
+        start = ft_nanoseconds()
+        while not found and <uint64_t>(ft_nanoseconds() - start) < SPIN:
+            for _ in range(PAUSES):
+                ft_pause()
+                found = ft_get(at) == what
+                if found:
+                    break
+    ft_add(&spinning, -1)
+    return found
 
 
 cdef bint is_called(Helper *h) noexcept nogil:
@@ -145,7 +149,7 @@ cdef int alert(int64_t n) noexcept nogil:
     """There will soon be work for n helpers: wake them, as far as there are processors for them."""
     cdef Helper *h
     cdef int64_t found = 0
-    n = min(n, most_awake)
+    n = min(n, most_spinning)
     PyThread_acquire_lock(gate, 1)
     h = pile
     while h != NULL and found < n:
@@ -227,16 +231,15 @@ cdef void dismiss(Team *team) noexcept nogil:
 
 cdef int begin_anew() except -1:
     """No helpers; in a forked process there are none of those that there were."""
-    global gate, pile, teams, spins, most_awake, alive
+    global gate, pile, teams, spinning, most_spinning, alive
     cdef int64_t n = os.cpu_count() or 1
     gate = PyThread_allocate_lock()
     if gate == NULL:
         raise MemoryError
-    pile, teams, alive = NULL, NULL, 0
+    pile, teams, alive, spinning = NULL, NULL, 0, 0
     if hasattr(os, "sched_getaffinity"):
         n = len(os.sched_getaffinity(0))
-    spins = SPIN if n > 1 else 0
-    most_awake = n - 1
+    most_spinning = n - 1
     return 0
 
 
