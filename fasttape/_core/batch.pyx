@@ -192,7 +192,7 @@ class Pattern:
 
     def __call__(self, Program p, lanes):
         if self.found is None:
-            _, (rows, columns) = p.results()[p.n_result - 1]
+            _, (rows, _) = p.results()[p.n_result - 1]
             self.find(lanes, rows)
 
     def find(self, lanes, rows):
@@ -224,7 +224,8 @@ def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, rows, 
         if not isinstance(x, (Gathered, np.ndarray, float, np.floating)):
             raise TypeError(f"{who}: argument {k} is a {type(x).__name__}; derivatives are taken with respect to arrays and floats")
     pattern = Pattern(args, argnums, in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args))
-    results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, None, Way(threads, executor, chunk, who, pattern), who, p.static)
+    way = Way(threads, executor, chunk, who, pattern)
+    results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, None, way, who, p.static)
     if pattern.found is None:
         pattern.find(len(blocks), blocks.shape[1])
     return results, blocks, pattern.found

@@ -189,6 +189,7 @@ cdef class Lots:
         cdef Form form
         cdef tuple shape
         cdef bint narrow
+        cdef int kind
         if len(args) != len(p.flat) or current() is not None:
             return False
         for k in range(<int64_t>len(args)):
@@ -199,7 +200,8 @@ cdef class Lots:
             a = array
             j = cnp.PyArray_NDIM(a)
             narrow = form.kind == NUMBER32 or (form.kind == ARRAY and form.dtype)
-            if j != (form.ndim + 1 if form.kind == ARRAY else 1) or cnp.PyArray_TYPE(a) != <int>(cnp.NPY_FLOAT if narrow else cnp.NPY_DOUBLE):
+            kind = cnp.NPY_FLOAT if narrow else cnp.NPY_DOUBLE
+            if j != (form.ndim + 1 if form.kind == ARRAY else 1) or cnp.PyArray_TYPE(a) != kind:
                 return False
             if form.kind == ARRAY:
                 shape = form.shape

@@ -112,9 +112,9 @@ def can_run(Program p, Program q, tuple batched, list leaves):
 cdef void lay(Runner *r, int64_t at) noexcept nogil:
     """Point the plan to the stretch that begins at a lane."""
     cdef Place *place = r.place
-    cdef int64_t k, size = r.share.size
+    cdef int64_t _, size = r.share.size
     cdef char *data
-    for k in range(r.n_place):
+    for _ in range(r.n_place):
         data = place.data + at * place.step
         if place.index != NULL:
             machine.pick(place.narrow, place.space, place.data, place.index + at, place.row, size)
