@@ -37,7 +37,11 @@ static inline void ft_pause(void) {
 
 static inline int64_t ft_nanoseconds(void) {
     struct timespec t;
+#if defined(_MSC_VER)
     timespec_get(&t, TIME_UTC);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &t);
+#endif
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 #endif

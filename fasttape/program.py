@@ -97,7 +97,7 @@ class Program(_program.Program):
             their number.
         threads : int
             How many threads run the lanes of a chunk, the caller's among them. The others spin for 0.1 ms when they are done,
-            in case there is more, then sleep, and leave after two seconds.
+            in case there is more, then sleep, and leave after two seconds; meanwhile Python warns of ``os.fork``.
         executor : concurrent.futures.Executor, optional
             What the chunks are handed to: a pool of threads or processes, `Client.get_executor()` of Dask, or anything else
             that has `submit`. It is left as it was, also after an error or Ctrl-C.

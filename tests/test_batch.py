@@ -535,6 +535,71 @@ def test_shares_of_threads(n, threads):
         np.testing.assert_array_equal(a, b)
 
 
+def doubled(x):
+    y = x * 2.0
+    return y, y
+
+
+def looked_at_result(x):
+    y = x * 2.0
+    if y:
+        return y
+    return x * 0.0 + 5.0
+
+
+def looked_at_results(x):
+    y = np.stack([x * 2.0, x])
+    z = np.maximum(x, 0.0) * 1.0
+    if z:
+        return z, y, z, y[0], x + 0.0
+    return x + 7.0, y, z, y[1], x * 2.0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("f", [doubled, looked_at_result, looked_at_results, ft.grad(lambda x: np.sin(x + 0.5 * x) * x),
+                               ft.jacobian(lambda x: np.stack([x, x + 0.0, 2.0 * x]))])
+def test_what_is_returned_twice_or_looked_at_too(f, dtype):
+    """Results that are one node, and guards that look at a result."""
+    for n in (1, 2, 5, 100, 5000, 30_000):
+        x = np.linspace(-3, 3, n, dtype=dtype)
+        x[n // 3] = 0.0
+        right = [np.stack(column) for column in zip(*[leaves(f(v)) for v in x])]
+        for start in (dtype(1.0), dtype(0.0)):
+            program = ft.trace(f, start)
+            for threads in (1, 2, 3, 1):
+                np.full(n, 99.0)
+                for y, z in zip(leaves(program.batch(x, threads=threads)), right, strict=True):
+                    assert y.dtype == dtype
+                    np.testing.assert_array_equal(y, z, err_msg=f"{n} lanes, {threads} threads")
+
+
+def test_gradients_that_are_one():
+    program = ft.trace(ft.grad(lambda x, y: np.sin(x + y), (0, 1)), 0.5, 0.2)
+    x = np.linspace(0.0, 2.0, 4000)
+    out = np.full(4000, 7.0), np.full(4000, 7.0)
+    for threads in (1, 2):
+        for found in (program.batch(x, 2 * x, threads=threads), program.batch(x, 2 * x, threads=threads, out=out)):
+            for y in found:
+                np.testing.assert_allclose(y, np.cos(3 * x), rtol=1e-12, atol=1e-15)
+
+
+def test_what_came_before_decides_no_form():
+    """The first lane does: results of other shapes, or with other fixed values."""
+    plus, minus = np.array([1.0, 2.0]), np.array([-1.0, -2.0])
+    f = vmap(lambda x: x * 1.0 if x > 0 else np.stack([x, x]))
+    g = vmap(lambda x: (x, 1) if x > 0 else (x, 2))
+    program = ft.trace(lambda x: x * np.ones(2) if x > 0 else x * np.ones(3), 1.0)
+    for x in (plus, minus, plus[:0], minus, plus, minus[:0], plus):
+        if len(x):
+            assert f(x).shape == ((2,) if x[0] > 0 else (2, 2))
+            assert g(x)[1] == (1 if x[0] > 0 else 2)
+            assert program.batch_jacobian(x)[1].shape == ((4, 2) if x[0] > 0 else (6, 2))
+        else:
+            assert f(x).shape == vmap(lambda x: x * 1.0 if x > 0 else np.stack([x, x]))(x).shape
+    with pytest.raises(TypeError, match="different shapes"):
+        f(np.array([1.0, -1.0]))
+
+
 class Measured(np.ndarray):
     """Is no plain array."""
 

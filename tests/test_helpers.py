@@ -1,6 +1,9 @@
 """Threads that stay: who gets what lanes, what happens when something goes wrong in one of them, and what is left of them."""
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -202,3 +205,100 @@ def test_many_threads_are_no_more_than_there_are_stretches():
     program = ft.trace(np.sin, 0.5)
     np.testing.assert_array_equal(program.batch(x, threads=10**9), program.batch(x))
     assert helpers.count() - before < 10 + os.cpu_count()
+
+
+# ---- in processes of their own
+
+PREPARED = """
+import os, random, signal, sys, threading, time
+import numpy as np, fasttape as ft
+
+def f(x):
+    for _ in range(30):
+        x = np.sin(x) + 0.1 * np.cos(x)
+    return x
+
+program, x = ft.trace(f, 0.5), np.linspace(0.0, 1.0, 400_000)
+right = program.batch(x, threads=2)
+"""
+
+
+def run(code, seconds=60):
+    return subprocess.run([sys.executable, "-c", PREPARED + code], capture_output=True, text=True, timeout=seconds)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+@pytest.mark.parametrize("how", ["batch", "sum"])
+def test_what_a_signal_raises_at_any_time(how):
+    """Nothing hangs, no number is wrong, and all goes on. The sum is of jobs in Python, the batch without it."""
+    done = run("""
+class Broken(Exception):
+    pass
+
+def handler(*_):
+    if armed:
+        raise Broken
+
+signal.signal(signal.SIGALRM, handler)
+armed, broken, sum_ = False, 0, program.batch(x, reduce="sum")
+random.seed(5)
+begin = time.perf_counter()
+program.batch(x, threads=2)
+once, end = time.perf_counter() - begin, time.monotonic() + 4.0
+while time.monotonic() < end:
+    try:
+        armed = True
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1.5 * once))
+        if HOW == "batch":
+            found = program.batch(x, threads=random.choice([2, 3, 5]))
+        else:
+            found = program.batch(x, threads=random.choice([2, 3, 5]), reduce="sum")
+        armed = False
+        assert np.array_equal(found, right if HOW == "batch" else sum_)
+    except Broken:
+        broken += 1
+    armed = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
+assert np.array_equal(program.batch(x, threads=2), right)
+print("some" if broken > 5 else broken)
+""".replace("HOW", repr(how)))
+    assert done.stdout == "some\n", done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_handler_that_forks():
+    """The child has no helpers: it is told so, and does not wait for them."""
+    done = run("""
+import warnings
+warnings.simplefilter("ignore")
+x = np.linspace(0.0, 1.0, 4_000_000)
+children = []
+
+def handler(*_):
+    children.append(os.fork())
+
+signal.signal(signal.SIGUSR1, handler)
+threading.Timer(0.02, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+try:
+    program.batch(x, threads=2)
+except RuntimeError as error:
+    os._exit(7 if children[0] == 0 and "forked in the middle" in str(error) else 8)
+if children[0] == 0:
+    os._exit(9)
+print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+""")
+    assert done.stdout in ("7\n", "9\n"), done.stdout + done.stderr        # 9: all was done already
+
+
+def test_a_process_that_ends_in_the_middle_of_a_batch():
+    for _ in range(4):
+        done = run("""
+def work():
+    while True:
+        program.batch(x, threads=2)
+
+threading.stack_size(64 << 20)
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.05)
+""")
+        assert done.returncode == 0 and not done.stderr, done.stderr

@@ -18,7 +18,7 @@ from fasttape._core.many cimport check_alike, off_the_path, run_plain
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
 from fasttape._core.signature cimport *
-from fasttape._core.stretches cimport met
+from fasttape._core.stretches cimport helpers_for, met
 from fasttape._core.trace cimport current
 from fasttape._core.tracer cimport Tracer, after_record, observed, operand, wrap
 
@@ -147,7 +147,7 @@ def value_and_grad(Program p, tuple args, dict kwargs, argnums, in_axes, reduce,
     if not moving:
         raise TypeError(f"{who}: the arguments that argnum names hold no floats")
     totals = Totals(lots, reduce, moving)
-    value = run_plain(paths_of(p), p, lots, totals, way)
+    value = run_plain(paths_of(p), p, None, lots, totals, way)
     axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
     for k in argnums:
         found = [along(totals, lots, j, axes[k]) for j in places[k]]
@@ -237,17 +237,16 @@ def run(paths, Program p, tuple args, dict kwargs, in_axes, out, reduce, way, st
     cdef Lots lots
     cdef Tape tape
     checked(reduce, who)
-    if way.threads > 1 and way.executor is None and reduce is None:
-        alert(way.threads - 1)
     if out is not None and reduce is not None:
         raise TypeError(f"{who}: out is for the results of all lanes, not for their {reduce}")
-    guess = last_program(paths) if p is None else p
-    lots = Lots(who, args, kwargs, in_axes, static if p is None else p.static, guess)
-    if lots.fits:
-        p = guess
-    tape = tape_of(lots.leaves, current()) if not lots.fits else None
+    guess = last_program(paths) if p is None and out is None else None
+    lots = Lots(who, args, kwargs, in_axes, static if p is None else p.static, guess if p is None else p)
+    tape = None if lots.fits else tape_of(lots.leaves, current())
     if tape is None:
-        return run_plain(paths, p, lots, Values(lots, out) if reduce is None else Totals(lots, reduce, ()), way)
+        if way.threads > 1 and way.executor is None and reduce is None:
+            alert(helpers_for(lots.n, way.threads))
+        wanted = Values(lots, out) if reduce is None else Totals(lots, reduce, ())
+        return run_plain(paths, p, guess if lots.fits else None, lots, wanted, way)
     if out is not None or way.executor is not None:
         raise TypeError(f"{who}: {'out' if out is not None else 'an executor'} cannot be given within a trace")
     results = run_traced(paths.__wrapped__, tape, lots)

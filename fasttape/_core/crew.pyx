@@ -1,6 +1,6 @@
 """Jobs run by some threads of this process, the caller's among them, and their results in order."""
-import threading
-from _thread import get_ident, start_new_thread
+from _thread import allocate_lock, start_new_thread
+from queue import Empty, SimpleQueue
 
 cdef enum:
     LOOK_EVERY = 1                  # seconds: where waiting cannot be interrupted, Ctrl-C is seen after that
@@ -9,18 +9,19 @@ cdef enum:
 class Crew:
     """function(*job) for each of the jobs, which are made one by one as threads are free. `most` is how many there are at most;
     `here.stop` is set where those that run should give up. Threads are started bare: by `threading` the caller would wait for
-    each to begin."""
+    each to begin. What they share is made in C, where no signal comes between taking a lock and giving it back."""
 
     def __init__(self, function, jobs, threads, most, here):
         self.function, self.jobs, self.others, self.here = function, iter(jobs), min(threads, most) - 1, here
-        self.ready = threading.Condition()
-        self.given, self.results, self.stop = 0, {}, False      # results by job: (whether it went well, result or error)
-        self.running = 0                                        # jobs
-        self.caller = get_ident()
+        self.lock, self.came = allocate_lock(), SimpleQueue()       # results of other threads, and None when one ends
+        self.given, self.stop = 0, False
+        self.working = 0                                            # other threads
+        self.results = {}                                           # by job: (whether it went well, result or error)
 
-    def next_job(self):
-        """(number, job), or None where there is none. A generator of jobs is entered by one thread at a time."""
-        with self.ready:
+    def run_next(self):
+        """Run the next job: (its number, whether it went well, result or error), or None where there is none. A generator of jobs
+        is entered by one thread at a time."""
+        with self.lock:
             if self.stop:
                 return None
             k = self.given
@@ -30,45 +31,38 @@ class Crew:
                 self.stop = True
                 return None
             except BaseException as error:
-                self.stop, self.results[k] = True, (False, error)
-                self.given = k + 1
-                self.ready.notify()
-                return None
+                self.stop, self.given = True, k + 1
+                return k, False, error
             self.given = k + 1
-            self.running += 1
-        return k, job
-
-    def run_next(self):
-        """Run the next job; False where there is none."""
-        taken = self.next_job()
-        if taken is None:
-            return False
-        k, job = taken
         try:
-            result = True, self.function(*job)
+            return k, True, self.function(*job)
         except BaseException as error:
-            result = False, error
-        with self.ready:
-            self.stop |= not result[0]
-            self.results[k] = result
-            self.running -= 1
-            self.ready.notify()
-        if not result[0] and not isinstance(result[1], Exception):
-            self.leave(result[1])
-        return True
-
-    def leave(self, error):
-        """Ctrl-C, and whatever else is no answer to a job, does not wait for its turn."""
-        self.here.stop = True
-        if get_ident() == self.caller:
-            raise error
+            self.stop = True
+            if not isinstance(error, Exception):        # Ctrl-C, and whatever else is no answer to a job
+                self.here.stop = True
+            return k, False, error
 
     def work(self):
-        while self.run_next():
-            pass
+        try:
+            while True:
+                found = self.run_next()
+                if found is None:
+                    return
+                self.came.put(found)
+        finally:
+            self.came.put(None)
 
-    def wait(self):
-        self.ready.wait(LOOK_EVERY)
+    def take(self, wait):
+        """Take what has come from another thread; False where nothing has."""
+        try:
+            found = self.came.get(wait, LOOK_EVERY)
+        except Empty:
+            return False
+        if found is None:
+            self.working -= 1
+        else:
+            self.results[found[0]] = found[1:]
+        return True
 
     def in_order(self):
         """Yield the results. When one fails, or nobody wants the rest, no job runs any more when this ends."""
@@ -79,27 +73,28 @@ class Crew:
                     start_new_thread(self.work, ())
                 except RuntimeError:        # the system has no more threads: those that there are will do
                     break
+                self.working += 1
             while True:
-                with self.ready:
-                    found = self.results.pop(k, None)
-                if found is None:
-                    if not self.run_next():
-                        with self.ready:
-                            if k == self.given:
-                                return
-                            while k not in self.results:
-                                self.wait()
-                    continue
-                well, result = found
-                if not well:
-                    raise result
-                k += 1
-                yield result
+                if k in self.results:
+                    well, result = self.results.pop(k)
+                    if not well:
+                        raise result
+                    k += 1
+                    yield result
+                elif not self.take(False):
+                    found = self.run_next()
+                    if found is not None:
+                        self.results[found[0]] = found[1:]
+                        if not found[1] and not isinstance(found[2], Exception):
+                            raise found[2]  # it does not wait for its turn
+                    elif k == self.given:
+                        return
+                    else:
+                        self.take(True)
         except BaseException:
             self.here.stop = True
             raise
         finally:
             self.stop = True
-            with self.ready:
-                while self.running:
-                    self.wait()
+            while self.working:
+                self.take(True)

@@ -49,6 +49,7 @@ cdef Team *teams                    # that nobody has
 cdef int64_t spinning               # threads that spin
 cdef int64_t most_spinning          # that may: one less than there are processors
 cdef int64_t alive                  # helpers that there are
+cdef int64_t process                # counts forks
 cdef int64_t most = 1 << 20         # that there may be
 
 
@@ -185,7 +186,7 @@ cdef Team *new_team() noexcept nogil:
             free(team)
             return NULL
         PyThread_acquire_lock(team.done, 1)
-    team.busy = 0
+    team.busy, team.process = 0, process
     return team
 
 
@@ -210,6 +211,11 @@ cdef bint call_helper(Team *team, Task task, void *what) noexcept nogil:
     return True
 
 
+cdef bint is_ours(Team *team) noexcept nogil:
+    """False where the process has been forked since: its helpers are not here."""
+    return team.process == process
+
+
 cdef bint all_done(Team *team, int64_t microseconds) noexcept nogil:
     """Wait for the helpers of a team, so long; whether they are done."""
     if ft_get(&team.busy) < SLEEPS:
@@ -231,12 +237,13 @@ cdef void dismiss(Team *team) noexcept nogil:
 
 cdef int begin_anew() except -1:
     """No helpers; in a forked process there are none of those that there were."""
-    global gate, pile, teams, spinning, most_spinning, alive
+    global gate, pile, teams, spinning, most_spinning, alive, process
     cdef int64_t n = os.cpu_count() or 1
     gate = PyThread_allocate_lock()
     if gate == NULL:
         raise MemoryError
     pile, teams, alive, spinning = NULL, NULL, 0, 0
+    process += 1
     if hasattr(os, "sched_getaffinity"):
         n = len(os.sched_getaffinity(0))
     most_spinning = n - 1

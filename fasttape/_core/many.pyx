@@ -231,12 +231,15 @@ cdef int off_the_path(Program p) except -1:
                      f"batch of the function itself, by vmap")
 
 
-cdef object run_plain(object paths, Program p, Lots lots, wanted, way):
-    """What is `wanted` of all lanes. `p` is a program that the first of them may take, or None."""
+cdef object run_plain(object paths, Program p, Program guess, Lots lots, wanted, way):
+    """What is `wanted` of all lanes. `p` is a program that the first of them may take, or None; then there may be a guess, which
+    is taken back where the first lane takes another path: by that one all others are measured."""
     cdef list leaves = lots.leaves
     cdef Program first = None
     cdef int64_t n
     lanes = None
+    if p is None and lots.n:
+        p = guess
     traced = p is None                  # for the first of the lanes that are to be run
     if not traced and not lots.fits:
         args, kwargs = lots.lane(leaves, 0)
@@ -258,6 +261,9 @@ cdef object run_plain(object paths, Program p, Lots lots, wanted, way):
             return wanted.result()
         if traced and other[0]:
             off_the_path(p)
+        if p is guess and lanes is None and other[0]:
+            p = guess = first = None
+            continue
         left = np.flatnonzero(other)
         leaves = part_of(leaves, lots.batched, left)
         lanes = left if lanes is None else lanes[left]

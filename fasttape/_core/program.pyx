@@ -61,11 +61,13 @@ cdef class Program(Swept):
     cdef list results(self):
         cdef int64_t k
         cdef ft_entry *e
+        cdef list out
         if self.outcome is None:
-            self.outcome = []
+            out = []
             for k in range(self.n_output):
                 e = self.tape.t.entry + self.outputs[k]
-                self.outcome.append((e.dtype, shape_tuple(self.tape, e.shape)))
+                out.append((e.dtype, shape_tuple(self.tape, e.shape)))
+            self.outcome = out          # as a whole: other threads may ask too
         return self.outcome
 
     cdef int pull(self, Tape tape, Sweep *s, int32_t i) except -1:

@@ -8,10 +8,11 @@ import numpy as np
 
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 cimport numpy as cnp
 
-from fasttape._core.helpers cimport Team, all_done, call_helper, dismiss, new_team
+from fasttape._core.helpers cimport Team, all_done, call_helper, dismiss, is_ours, new_team
 from fasttape._core.lanes cimport IN_COLUMNS
 from fasttape._core.plan cimport go_on
 from fasttape._core.program cimport Program
@@ -52,7 +53,14 @@ cdef struct Place:                  # an array of the caller's
 
 cdef struct Look:                   # a guard's values, and what they must be
     char *row
+    int64_t step                    # bytes a lane, where they are a result's and row is where that begins; else 0
     int narrow, seen
+
+
+cdef struct Twin:                   # a result that is the same as another: a copy
+    char *to
+    const char *source
+    int64_t step                    # bytes a lane
 
 
 cdef struct Piece:                  # stretches in a row, which one thread begins with; others help when they have done theirs
@@ -75,7 +83,8 @@ cdef struct Runner:                 # what one of them runs
     const ft_tape *tape
     Place *place
     Look *look
-    int64_t n_place, n_look
+    Twin *twin
+    int64_t n_place, n_look, n_twin
     int64_t piece, left             # where it takes stretches from, and in how many pieces it will look for them
     int64_t stretch                 # the one at work
     int found                       # whether lanes were marked
@@ -123,16 +132,22 @@ cdef void lay(Runner *r, int64_t at) noexcept nogil:
         place += 1
 
 
-cdef void see(Runner *r) noexcept nogil:
-    """Mark the lanes of a stretch whose guards see something else."""
+cdef void end_stretch(Runner *r) noexcept nogil:
+    """Copy what is returned twice, and mark the lanes whose guards see something else."""
     cdef Look *look = r.look
-    cdef int64_t i, _, size = r.share.size
+    cdef Twin *twin = r.twin
+    cdef int64_t i, _, size = r.share.size, at = r.share.at + r.stretch * size
     cdef uint8_t *off = r.share.mark + r.stretch * size
+    cdef char *row
+    for _ in range(r.n_twin):
+        memcpy(twin.to + at * twin.step, twin.source + at * twin.step, size * twin.step)
+        twin += 1
     for _ in range(r.n_look):
-        if machine.unlike(look.narrow, look.row, look.seen, size):
+        row = look.row + at * look.step
+        if machine.unlike(look.narrow, row, look.seen, size):
             r.found = 1
             for i in range(size):
-                off[i] |= ((<float *>look.row)[i] != 0 if look.narrow else (<double *>look.row)[i] != 0) != look.seen
+                off[i] |= ((<float *>row)[i] != 0 if look.narrow else (<double *>row)[i] != 0) != look.seen
         look += 1
 
 
@@ -167,7 +182,7 @@ cdef void help(void *what) noexcept nogil:
             r.end = FAILED if more < 0 else STOPPED
             ft_swap(&r.share.stop, 1)
             return
-        see(r)
+        end_stretch(r)
 
 
 cdef class Span:
@@ -182,14 +197,13 @@ cdef class Span:
 
     cdef int take_memory(self, list leaves, int64_t size) except -1:
         """As much as `lay_out` parts among what it needs, a line or less apart."""
-        cdef int64_t room = LINE * (4 + 2 * self.q.n_input + self.q.n_output)
-        room += (self.q.n_input + self.q.n_output) * (sizeof(Place) + sizeof(Look) + size * 8)
+        cdef int64_t room = LINE * (5 + 2 * self.q.n_input + self.q.n_output)
+        room += (self.q.n_input + self.q.n_output) * (sizeof(Place) + sizeof(Look) + sizeof(Twin) + size * 8)
         for x in leaves:
             if isinstance(x, Gathered):
                 room += row_of(x.array) * size * 8
         resize(<void **>&self.state.room, &self.state.cap_room, room, 1)
-        self.free = <char *>self.state.room
-        self.part(LINE - (<size_t>self.free & (LINE - 1)))
+        self.free = <char *>((<size_t>self.state.room + LINE - 1) & ~<size_t>(LINE - 1))
         return 0
 
     cdef void *part(self, int64_t n) noexcept:
@@ -201,6 +215,7 @@ cdef class Span:
         cdef int64_t k, size = share.size
         cdef Place *place
         cdef Look *look
+        cdef Twin *twin
         cdef cnp.ndarray a
         cdef int32_t node
         cdef Tape tape = self.state.tape
@@ -209,6 +224,7 @@ cdef class Span:
         self.r.share, self.r.call, self.r.tape = share, &self.state.c, &tape.t
         place = self.r.place = <Place *>self.part((q.n_input + p.n_result) * sizeof(Place))
         look = self.r.look = <Look *>self.part((q.n_output - p.n_result) * sizeof(Look))
+        twin = self.r.twin = <Twin *>self.part(p.n_result * sizeof(Twin))
         for k in range(q.n_input):
             x = leaves[k]
             if not self.state.moves[k]:
@@ -225,23 +241,31 @@ cdef class Span:
             else:
                 a = x
                 if batched[k]:
-                    place.step = cnp.PyArray_NBYTES(a) // max(cnp.PyArray_DIM(a, 0), 1)
+                    place.step = step_of(a)
             place.data = <char *>cnp.PyArray_DATA(a)
             place += 1
         for k in range(p.n_result):
             a = into[k]
-            place.place, place.node, place.index = q.n_input + k, q.outputs[k], NULL
-            place.data = <char *>cnp.PyArray_DATA(a)
-            place.step = cnp.PyArray_NBYTES(a) // max(cnp.PyArray_DIM(a, 0), 1)
-            place += 1
-        self.r.n_place = place - self.r.place
+            if self.state.moves[q.n_input + k]:
+                place.place, place.node, place.index = q.n_input + k, q.outputs[k], NULL
+                place.data, place.step = <char *>cnp.PyArray_DATA(a), step_of(a)
+                place += 1
+            else:
+                twin.to, twin.step = <char *>cnp.PyArray_DATA(a), step_of(a)
+                a = into[first_of(q, k)]
+                twin.source = <char *>cnp.PyArray_DATA(a)
+                twin += 1
+        self.r.n_place, self.r.n_twin = place - self.r.place, twin - self.r.twin
         for k in range(p.n_result, q.n_output):
             node = q.outputs[k]
             look.narrow = tape.t.entry[node].dtype & 1
-            look.seen = p.truth[k - p.n_result]
+            look.seen, look.step = p.truth[k - p.n_result], 0
             if self.state.moves[q.n_input + k]:
                 look.row = <char *>self.part(size * sizeof(double))
                 ft_lay(&self.state.c, q.n_input + k, node, look.row)
+            elif first_of(q, k) < p.n_result:
+                a = into[first_of(q, k)]
+                look.row, look.step = <char *>cnp.PyArray_DATA(a), step_of(a)
             else:
                 look.row = <char *>tape.t.val[node].p
             look += 1
@@ -266,7 +290,7 @@ cdef class Span:
                         go_on(tape, run, more)
                         r.end = WELL
                         look_around(r.share, here)
-                see(r)
+                end_stretch(r)
         return 0
 
     cdef int check(self) except -1:
@@ -278,6 +302,19 @@ cdef class Span:
         if well and self.r.end == WELL:
             return self.q.end(self.state)
         return self.state.abandon()
+
+
+cdef int64_t first_of(Program q, int64_t k) noexcept:
+    """The first output that is the same node."""
+    cdef int64_t j = 0
+    while q.outputs[j] != q.outputs[k]:
+        j += 1
+    return j
+
+
+cdef int64_t step_of(cnp.ndarray a) noexcept:
+    """Bytes a lane."""
+    return cnp.PyArray_NBYTES(a) // max(cnp.PyArray_DIM(a, 0), 1)
 
 
 cdef int64_t row_of(cnp.ndarray a) noexcept:
@@ -297,6 +334,8 @@ cdef int wait_for(Team *team, Share *share, here) except -1:
     cdef bint done = False
     error = None
     while not done:
+        if not is_ours(team):
+            raise RuntimeError("fasttape: the process was forked in the middle of a batch, by a signal's handler, and has not its threads")
         with nogil:
             done = all_done(team, WAIT)
         if not done:
@@ -344,22 +383,23 @@ def run_stretches(Program p, Program q, tuple batched, list leaves, list into, i
                   meanwhile, here):
     """Run q, p over `size` lanes, on so many stretches of them from a lane on, by some threads; this one calls `meanwhile` first,
     if it is given. Returns which of the lanes take another path, or None."""
-    cdef Share share
+    cdef Share *share
     cdef Span span
     cdef list spans = []
     cdef int found = 0
     cdef int64_t k
     cdef cnp.ndarray off = np.zeros(count * size if q.n_output > p.n_result else 0, np.uint8)
     threads = min(threads, count)
-    share.piece = <Piece *>malloc(threads * sizeof(Piece))
-    if share.piece == NULL:
+    share = <Share *>malloc(sizeof(Share) + threads * sizeof(Piece))    # not on the stack, which goes when a daemon's thread does
+    if share == NULL:
         raise MemoryError
+    share.piece = <Piece *>(share + 1)
     for k in range(threads):
         share.piece[k].next, share.piece[k].end = count * k // threads, count * (k + 1) // threads
     share.threads, share.stop = threads, 0
     share.at, share.size, share.mark = at, size, <uint8_t *>cnp.PyArray_DATA(off)
     try:
-        work_together(spans, p, q, batched, leaves, into, &share, meanwhile, here)
+        work_together(spans, p, q, batched, leaves, into, share, meanwhile, here)
         for span in spans:
             span.check()
     except BaseException:
@@ -367,7 +407,7 @@ def run_stretches(Program p, Program q, tuple batched, list leaves, list into, i
             span.end(False)
         raise
     finally:
-        free(share.piece)
+        free(share)
     for span in reversed(spans):
         found |= span.r.found
         span.end(True)

@@ -76,6 +76,11 @@ cdef inline int64_t up_to(int64_t n, int64_t unit) noexcept:
     return (n + unit - 1) // unit * unit
 
 
+cdef int64_t helpers_for(int64_t n, int64_t threads) noexcept:
+    """How many threads besides the caller's can have something to do."""
+    return min(threads, n // WORTH_IT) - 1
+
+
 cdef list shares(Program p, tuple key, int64_t n, int64_t most, int64_t threads):
     """Bounds of stretches of one length, so that threads have equally many of them."""
     cdef int64_t size, parts = max(up_to(n, most) // most, min(threads, n // WORTH_IT))
