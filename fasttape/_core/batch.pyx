@@ -29,6 +29,7 @@ from fasttape._core.many import Totals, Values, Way
 
 cdef enum:
     SIGNATURES = 256
+    MOST_AWAKE = 1 << 16            # threads
 
 REDUCTIONS = None, "sum", "mean"
 
@@ -118,8 +119,21 @@ cdef object paths_of(Program p):
     return p.derived["paths"]
 
 
+cdef int wake_helpers(tuple args, threads, executor) except -1:
+    """Waking them takes as long as looking at the arguments: do it first, where it seems that there are lanes enough."""
+    cdef int64_t n
+    if type(threads) is int and threads > 1 and executor is None and current() is None and args:
+        if isinstance(args[0], (np.ndarray, Gathered)) and args[0].ndim:
+            n = helpers_for(len(args[0]), min(threads, MOST_AWAKE))
+            if n > 0:
+                alert(n)
+    return 0
+
+
 def batch(Program p, tuple args, dict kwargs, in_axes, out, reduce, threads, executor, chunk):
     """The results of a program for all lanes, or their sum or mean."""
+    if reduce is None:
+        wake_helpers(args, threads, executor)
     who = f"{p.name}.batch"
     return run(paths_of(p), p, args, kwargs, in_axes, out, reduce, Way(threads, executor, chunk, who), who)
 
@@ -214,6 +228,7 @@ class Pattern:
 def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, rows, threads, executor, chunk):
     """The results of all lanes; of each the derivatives that `rows(function, argnums)` gives; and the pattern of the sparse
     matrix that these are, as `columns_of_blocks` returns it."""
+    wake_helpers(args, threads, executor)
     who = f"{p.name}.batch_jacobian"
     check_plain(args, who)
     key = "rows", argnums
@@ -243,8 +258,6 @@ def run(paths, Program p, tuple args, dict kwargs, in_axes, out, reduce, way, st
     lots = Lots(who, args, kwargs, in_axes, static if p is None else p.static, guess if p is None else p)
     tape = None if lots.fits else tape_of(lots.leaves, current())
     if tape is None:
-        if way.threads > 1 and way.executor is None and reduce is None:
-            alert(helpers_for(lots.n, way.threads))
         wanted = Values(lots, out) if reduce is None else Totals(lots, reduce, ())
         return run_plain(paths, p, guess if lots.fits else None, lots, wanted, way)
     if out is not None or way.executor is not None:
