@@ -19,8 +19,8 @@ MOST_ROUNDS = 2000
 bytearray(31 << 20)
 
 
-def race(benchmark, workload, ours, yardstick, expected, target, budget):
-    """Time `ours` against `yardstick` for about `budget` seconds.
+def race(benchmark, workload, ours, yardstick, expected, target, budget, turn=SHORTEST_ROUND):
+    """Time `ours` against `yardstick` for about `budget` seconds, in turns of at least `turn` seconds.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def race(benchmark, workload, ours, yardstick, expected, target, budget):
     """
     assert_agree(ours(), expected)
     yardstick()
-    our_calls, yardstick_calls = calls_per_round(ours), calls_per_round(yardstick)
+    our_calls, yardstick_calls = calls_per_round(ours, turn), calls_per_round(yardstick, turn)
     yardstick_times = []
 
     def time_yardstick():

@@ -29,7 +29,7 @@ cdef extern from "atomic.h" nogil:
 cdef enum:
     AWAKE, ASLEEP, CALLED           # states of a helper
     PAUSES = 32                     # between two looks at the clock
-    SPIN = 100000                   # nanoseconds: what waking a thread takes, about
+    SPIN = 100000                   # nanoseconds: what waking a thread takes, and what is between calls in a row
     STAYS = 2000000                 # microseconds that a helper sleeps before it leaves
 
 cdef int64_t SLEEPS = <int64_t>1 << 32          # added to the number of those at work
@@ -46,7 +46,7 @@ cdef struct Helper:
 cdef PyThread_type_lock gate        # of the piles
 cdef Helper *pile                   # of those that are idle, the last one that came on top
 cdef Team *teams                    # that nobody has
-cdef int64_t spinning               # threads that spin
+cdef int64_t spinning               # helpers that spin
 cdef int64_t most_spinning          # that may: one less than there are processors
 cdef int64_t alive                  # helpers that there are
 cdef int64_t process                # counts forks
@@ -63,20 +63,25 @@ cdef void open_gate() noexcept nogil:
 
 # ---- what a helper does
 
-cdef bint spin(int64_t *at, int64_t what) noexcept nogil:
-    """Wait a little for a number to become `what`; whether it does. Where a processor may be needed for work, nobody waits so."""
-    cdef int64_t start, _
-    cdef bint found = ft_get(at) == what
-    if found:
-        return True
+cdef bint spin(int64_t *at, int64_t what, int64_t patience) noexcept nogil:
+    """Wait some nanoseconds for a number to become `what`; whether it does."""
+    cdef int64_t start = ft_nanoseconds(), _
+    while True:
+        for _ in range(PAUSES):
+            if ft_get(at) == what:
+                return True
+            ft_pause()
+        if <uint64_t>(ft_nanoseconds() - start) >= <uint64_t>patience:
+            return False
+
+
+cdef bint spin_if_room(Helper *h) noexcept nogil:
+    """Whether a helper is called soon. One that may need a processor on which others work does not spin."""
+    cdef bint found
     if ft_add(&spinning, 1) < most_spinning:
-        start = ft_nanoseconds()
-        while not found and <uint64_t>(ft_nanoseconds() - start) < SPIN:
-            for _ in range(PAUSES):
-                ft_pause()
-                found = ft_get(at) == what
-                if found:
-                    break
+        found = spin(&h.state, CALLED, SPIN)
+    else:
+        found = ft_get(&h.state) == CALLED
     ft_add(&spinning, -1)
     return found
 
@@ -84,7 +89,7 @@ cdef bint spin(int64_t *at, int64_t what) noexcept nogil:
 cdef bint is_called(Helper *h) noexcept nogil:
     """Wait for a call; False where there has been none for long, and the helper is out of the pile."""
     cdef Helper **at
-    while not spin(&h.state, CALLED):
+    while not spin_if_room(h):
         if not ft_change(&h.state, AWAKE, ASLEEP):
             continue
         if not PyThread_acquire_lock_timed(h.wake, STAYS, 0):
@@ -218,8 +223,9 @@ cdef bint is_ours(Team *team) noexcept nogil:
 
 cdef bint all_done(Team *team, int64_t microseconds) noexcept nogil:
     """Wait for the helpers of a team, so long; whether they are done."""
-    if ft_get(&team.busy) < SLEEPS:
-        if spin(&team.busy, 0) or ft_add(&team.busy, SLEEPS) == 0:
+    cdef int64_t busy = ft_get(&team.busy)
+    if busy < SLEEPS:
+        if spin(&team.busy, 0, SPIN if busy <= most_spinning else 0) or ft_add(&team.busy, SLEEPS) == 0:
             return True
     return PyThread_acquire_lock_timed(team.done, microseconds, 0)
 
