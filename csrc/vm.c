@@ -129,11 +129,20 @@ static void add_view(const ft_tape *t, int view, int f32, void *to, const void *
     else add_d((double *)to + w->offset, from, s->ndim, dims, strides, s->size);
 }
 
+/* Ask for what a step reads and writes of the block of n elements at `start`, while the one before is computed: processors see
+ * the streams of a block end after some lines, and follow few of so many. Rows and numbers stay where they are. */
+static void ask_for(const ft_step *s, int64_t start, int64_t n) {
+    int operands = s->kind == FT_STEP_MAP ? 4 : s->kind == FT_STEP_STREAM ? 1 : 0;
+    for (int k = 0; k < operands; k++)
+        for (int64_t at = 0, end = n * s->step[k]; at < end; at += 64) FT_WILL_TOUCH(s->at[k] + start * s->step[k] + at);
+}
+
 static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, int64_t block, int64_t blocks) {
     const ft_step *first = r->step + in->lo, *last = r->step + in->hi;
     const int64_t size = in->block;
     for (; blocks > 0; block++, blocks--) {
-        int64_t start = block * size, n = in->n - start < size ? in->n - start : size;
+        int64_t start = block * size, n = in->n - start < size ? in->n - start : size, more = in->n - start - n;
+        if (more > 0) for (const ft_step *s = first; s < last; s++) ask_for(s, start + n, more < size ? more : size);
         for (const ft_step *s = first; s < last; s++) {
             if (s->kind == FT_STEP_MAP)
                 s->kernel(n, s->at[0] + start * s->step[0], s->at[1] + start * s->step[1],

@@ -4,8 +4,10 @@
 
 #if defined(__GNUC__)
 #define FT_WILL_WRITE(p) __builtin_prefetch(p, 1)
+#define FT_WILL_TOUCH(p) __builtin_prefetch(p, 0, 2)    /* into the second cache */
 #else
 #define FT_WILL_WRITE(p) ((void)(p))
+#define FT_WILL_TOUCH(p) ((void)(p))
 #endif
 
 enum { FT_TURN_BLOCK = 8 };     /* columns between two groups of rows: what is written goes along memory */
