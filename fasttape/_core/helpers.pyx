@@ -53,14 +53,6 @@ cdef int64_t process                # counts forks
 cdef int64_t most = 1 << 20         # that there may be
 
 
-cdef void close_gate() noexcept nogil:
-    PyThread_acquire_lock(gate, 1)
-
-
-cdef void open_gate() noexcept nogil:
-    PyThread_release_lock(gate)
-
-
 # ---- what a helper does
 
 cdef bint spin(int64_t *at, int64_t what, int64_t patience) noexcept nogil:
