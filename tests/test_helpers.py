@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -224,7 +225,8 @@ right = program.batch(x, threads=2)
 
 
 def run(code, seconds=60):
-    return subprocess.run([sys.executable, "-c", PREPARED + code], capture_output=True, text=True, timeout=seconds)
+    """Beside the tests: from the checkout's own folder it would import the package that is not built."""
+    return subprocess.run([sys.executable, "-c", PREPARED + code], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=seconds)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
