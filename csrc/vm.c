@@ -132,7 +132,7 @@ static void add_view(const ft_tape *t, int view, int f32, void *to, const void *
 /* Ask for what a step reads and writes of the block of n elements at `start`, while the one before is computed: processors see
  * the streams of a block end after some lines, and follow few of so many. Rows and numbers stay where they are. */
 static void ask_for(const ft_step *s, int64_t start, int64_t n) {
-    int operands = s->kind == FT_STEP_MAP ? 4 : s->kind == FT_STEP_STREAM ? 1 : 0;
+    int operands = s->kind == FT_STEP_MAP ? 4 : s->kind == FT_STEP_STREAM;
     for (int k = 0; k < operands; k++)
         for (int64_t at = 0, end = n * s->step[k]; at < end; at += 64) FT_WILL_TOUCH(s->at[k] + start * s->step[k] + at);
 }
@@ -142,8 +142,9 @@ static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, in
     const int64_t size = in->block;
     for (; blocks > 0; block++, blocks--) {
         int64_t start = block * size, n = in->n - start < size ? in->n - start : size, more = in->n - start - n;
-        if (more > 0) for (const ft_step *s = first; s < last; s++) ask_for(s, start + n, more < size ? more : size);
+        if (more > size) more = size;
         for (const ft_step *s = first; s < last; s++) {
+            ask_for(s, start + n, more);
             if (s->kind == FT_STEP_MAP)
                 s->kernel(n, s->at[0] + start * s->step[0], s->at[1] + start * s->step[1],
                           s->at[2] + start * s->step[2], s->at[3] + start * s->step[3]);
@@ -151,7 +152,10 @@ static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, in
                 read_view(t, s->view, s->step[2], s->at[1], s->at[0] + start * s->step[0], start, n);
             else if (s->kind == FT_STEP_CODE) {
                 char *stream[FT_STREAMS];
-                for (int32_t k = 0; k < s->view; k++) stream[k] = s[1 + k].at[0] + start * s[1 + k].step[0];
+                for (int32_t k = 0; k < s->view; k++) {
+                    stream[k] = s[1 + k].at[0] + start * s[1 + k].step[0];
+                    ask_for(s + 1 + k, start + n, more);
+                }
                 s->code(0, n, stream, NULL);
                 s += s->view;
             } else {            /* at[0] the result, at[1] the summand, at[2] the cascade */

@@ -4,7 +4,7 @@
 
 #if defined(__GNUC__)
 #define FT_WILL_WRITE(p) __builtin_prefetch(p, 1)
-#define FT_WILL_TOUCH(p) __builtin_prefetch(p, 0, 2)    /* into the second cache */
+#define FT_WILL_TOUCH(p) __builtin_prefetch(p, 0, 3)
 #else
 #define FT_WILL_WRITE(p) ((void)(p))
 #define FT_WILL_TOUCH(p) ((void)(p))
