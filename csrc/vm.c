@@ -129,6 +129,8 @@ static void add_view(const ft_tape *t, int view, int f32, void *to, const void *
     else add_d((double *)to + w->offset, from, s->ndim, dims, strides, s->size);
 }
 
+enum { FT_FAR = 1 << 14 };      /* elements from which on a stream of them is taken not to be in the second cache */
+
 /* Ask for what a step reads and writes of the block of n elements at `start`, while the one before is computed: processors see
  * the streams of a block end after some lines, and follow few of so many. Rows and numbers stay where they are. */
 static void ask_for(const ft_step *s, int64_t start, int64_t n) {
@@ -143,8 +145,9 @@ static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, in
     for (; blocks > 0; block++, blocks--) {
         int64_t start = block * size, n = in->n - start < size ? in->n - start : size, more = in->n - start - n;
         if (more > size) more = size;
+        if (in->n < FT_FAR) more = 0;
         for (const ft_step *s = first; s < last; s++) {
-            ask_for(s, start + n, more);
+            if (more > 0) ask_for(s, start + n, more);
             if (s->kind == FT_STEP_MAP)
                 s->kernel(n, s->at[0] + start * s->step[0], s->at[1] + start * s->step[1],
                           s->at[2] + start * s->step[2], s->at[3] + start * s->step[3]);
@@ -154,7 +157,7 @@ static void run_blocks(const ft_tape *t, const ft_run *r, const ft_instr *in, in
                 char *stream[FT_STREAMS];
                 for (int32_t k = 0; k < s->view; k++) {
                     stream[k] = s[1 + k].at[0] + start * s[1 + k].step[0];
-                    ask_for(s + 1 + k, start + n, more);
+                    if (more > 0) ask_for(s + 1 + k, start + n, more);
                 }
                 s->code(0, n, stream, NULL);
                 s += s->view;

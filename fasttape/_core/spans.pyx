@@ -195,10 +195,10 @@ cdef class Span:
     def __cinit__(self, Program q):
         self.q, self.state = q, q.begin()
 
-    cdef int take_memory(self, list leaves, int64_t size) except -1:
+    cdef int take_memory(self, list leaves, int64_t n_look, int64_t size) except -1:
         """As much as `lay_out` parts among what it needs, a line or less apart."""
         cdef int64_t room = LINE * (5 + 2 * self.q.n_input + self.q.n_output)
-        room += (self.q.n_input + self.q.n_output) * (sizeof(Place) + sizeof(Look) + sizeof(Twin) + size * 8)
+        room += (self.q.n_input + self.q.n_output) * (sizeof(Place) + sizeof(Look) + sizeof(Twin)) + n_look * size * sizeof(double)
         for x in leaves:
             if isinstance(x, Gathered):
                 room += row_of(x.array) * size * 8
@@ -219,7 +219,7 @@ cdef class Span:
         cdef cnp.ndarray a
         cdef int32_t node
         cdef Tape tape = self.state.tape
-        self.take_memory(leaves, size)
+        self.take_memory(leaves, q.n_output - p.n_result, size)
         self.r.piece, self.r.left = piece, share.threads
         self.r.share, self.r.call, self.r.tape = share, &self.state.c, &tape.t
         place = self.r.place = <Place *>self.part((q.n_input + p.n_result) * sizeof(Place))
