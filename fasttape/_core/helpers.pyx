@@ -233,7 +233,7 @@ cdef void dismiss(Team *team) noexcept nogil:
 
 # ---- this process
 
-cdef int begin_anew() except -1:
+def begin_anew():
     """No helpers; in a forked process there are none of those that there were."""
     global gate, pile, teams, spinning, most_spinning, alive, process
     cdef int64_t n = os.cpu_count() or 1
@@ -245,11 +245,6 @@ cdef int begin_anew() except -1:
     if hasattr(os, "sched_getaffinity"):
         n = len(os.sched_getaffinity(0))
     most_spinning = n - 1
-    return 0
-
-
-def after_fork():
-    begin_anew()
 
 
 def count():
@@ -266,4 +261,4 @@ def allow(n):
 
 begin_anew()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=after_fork)
+    os.register_at_fork(after_in_child=begin_anew)
