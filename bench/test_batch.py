@@ -1,8 +1,10 @@
 """Programs over many lanes, against C by hand that is vectorised as far as the compiler can; and two threads against one.
 
 Two threads take turns with one call by call, as all sides do, and also in turns of some calls: where calls alternate, each
-finds half of the arrays in the other processor's cache and its helper asleep, which calls in a row do not.
+finds half of the arrays in the other processor's cache, and its helper asleep if one thread takes longer than that waits.
 """
+
+import concurrent.futures
 
 import native
 import numpy as np
@@ -51,6 +53,31 @@ def test_options_in_two_threads(race, quick, how):
     n = 10**5 if quick else 10**6
     ours, _, expected = priced(n)
     race_threads(race, f"Black-Scholes, {n:.0e} options", how, ours, expected)
+
+
+@pytest.mark.usefixtures("need_compiler")
+def test_two_free_cores(race):
+    """Whether there are two, as the rows of two threads suppose: C by hand that needs no Python, no memory beyond the second
+    cache, and nothing of the other thread."""
+    n, calls = 4000, 200
+    here, there = (native.Native("black_scholes_many", [part], sizes=[n], history=n)
+                   for part in np.split(workloads.call_options(2 * n), 2, axis=1))
+    here(), there()
+    expected = here.history.copy(), there.history.copy()
+
+    def in_turn():
+        here.seconds_per_call(calls)
+        there.seconds_per_call(calls)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+
+        def at_once():
+            other = pool.submit(there.seconds_per_call, calls)
+            here.seconds_per_call(calls)
+            other.result()
+            return here.history, there.history
+
+        race("two free cores? C in two threads vs one", ours=at_once, yardstick=in_turn, expected=expected, target=None)
 
 
 def both_errors(camera, point, weight, feature):

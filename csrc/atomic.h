@@ -4,7 +4,12 @@
 #include <stdint.h>
 #include <time.h>
 #if defined(_MSC_VER)
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
 #include <intrin.h>
+#else
+#include <sched.h>
 #endif
 
 #if defined(_MSC_VER)
@@ -32,6 +37,15 @@ static inline void ft_pause(void) {
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("isb");
+#endif
+}
+
+/* Let another thread run that waits for this processor. */
+static inline void ft_yield(void) {
+#if defined(_MSC_VER)
+    SwitchToThread();
+#else
+    sched_yield();
 #endif
 }
 

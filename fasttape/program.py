@@ -96,8 +96,9 @@ class Program(_program.Program):
             Return the sum or the mean over the lanes. What the lanes give is added up as they are run; no memory grows with
             their number.
         threads : int
-            How many threads run the lanes of a chunk, the caller's among them. The others spin for 0.1 ms when they are done,
-            in case there is more, then sleep, and leave after two seconds; meanwhile Python warns of ``os.fork``.
+            How many threads run the lanes of a chunk, the caller's among them. The others spin for 0.1 ms when they are done
+            (2 ms where the last call came within these), in case there is more, then sleep, and leave after two seconds;
+            meanwhile Python warns of ``os.fork``.
         executor : concurrent.futures.Executor, optional
             What the chunks are handed to: a pool of threads or processes, `Client.get_executor()` of Dask, or anything else
             that has `submit`. It is left as it was, also after an error or Ctrl-C.
@@ -202,8 +203,7 @@ class Program(_program.Program):
         (array([16.,  1.]), (2, 3))
         """
         argnums = self._given(argnum, args, "batch_jacobian")
-        results, blocks, pattern = _batch.jacobian_blocks(self, args, named, argnums, in_axes, _rows, threads, executor, chunk)
-        return results, _sparse.of_blocks(blocks, pattern)
+        return _batch.jacobian(self, args, named, argnums, in_axes, _rows, _sparse.of_blocks, threads, executor, chunk)
 
     def save(self, path):
         """Write the program to a file, from which `load` makes it again, here or on another machine.

@@ -20,7 +20,7 @@ def of_blocks(blocks, pattern):
     Parameters
     ----------
     blocks : array of shape (lanes, rows, columns)
-        Of each lane the derivatives of its results to its arguments.
+        Of each lane the derivatives of its results to its arguments; what they are may be told later, there.
     pattern : (indices, indptr, width)
         The column of each number, where each row begins, and how many columns there are.
     """
@@ -30,4 +30,6 @@ def of_blocks(blocks, pattern):
         from scipy.sparse import csr_array
     except ImportError:
         return CSR(data, indices, indptr, shape)
-    return csr_array((data, indices, indptr), shape=shape)
+    matrix = csr_array((data, indices, indptr), shape=shape)
+    matrix.data = data              # itself, whatever SciPy makes of it
+    return matrix

@@ -596,6 +596,12 @@ def test_what_came_before_decides_no_form():
             assert program.batch_jacobian(x)[1].shape == ((4, 2) if x[0] > 0 else (6, 2))
         else:
             assert f(x).shape == vmap(lambda x: x * 1.0 if x > 0 else np.stack([x, x]))(x).shape
+    for sign in (1.0, -1.0, 1.0):
+        for threads in (1, 2):              # a matrix is made before it is known that lanes take another path
+            values, matrix = program.batch_jacobian(sign * np.linspace(1.0, 2.0, 4000), threads=threads)
+            assert matrix.shape == (values.size, 4000)
+            np.testing.assert_array_equal(matrix.data, 1.0)
+            np.testing.assert_array_equal(matrix.indices, np.repeat(np.arange(4000), values.shape[1]))
     with pytest.raises(TypeError, match="different shapes"):
         f(np.array([1.0, -1.0]))
 

@@ -77,9 +77,9 @@ def test_helpers_stay_for_a_while_and_leave():
     assert helpers.count() >= 1
 
 
-@pytest.mark.parametrize("pause", [0.0, 1e-4, 3e-4])
+@pytest.mark.parametrize("pause", [0.0, 1e-4, 3e-4, 2e-3])
 def test_calls_when_helpers_are_about_to_sleep(pause):
-    """They sleep after about 0.1 ms, and must be woken whenever that is."""
+    """They sleep after about 0.1 or 2 ms, and must be woken whenever that is."""
     x = np.linspace(0.0, 1.0, 5000)
     program = ft.trace(lambda x: np.sin(x) * x, 0.5)
     alone = program.batch(x)
@@ -88,6 +88,24 @@ def test_calls_when_helpers_are_about_to_sleep(pause):
         end = time.perf_counter() + pause * (0.5 + k % 7 / 6)
         while time.perf_counter() < end:
             pass
+
+
+def test_helpers_spin_only_where_calls_follow_each_other():
+    """What waiting takes of the processors: nearly nothing between calls that are far apart, and soon nothing after others."""
+    x = np.linspace(0.0, 1.0, 5000)
+    program = ft.trace(lambda x: np.sin(x) * x, 0.5)
+    used = 0.0
+    for _ in range(40):
+        program.batch(x, threads=2)
+        begun = time.process_time()
+        time.sleep(0.02)
+        used += time.process_time() - begun
+    assert used < 0.2 * 40 * 0.02
+    for _ in range(40):
+        program.batch(x, threads=2)
+    begun = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - begun < 0.05
 
 
 def test_the_caller_does_it_alone_where_there_are_no_threads():

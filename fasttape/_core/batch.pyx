@@ -197,19 +197,24 @@ def leaves_of(y):
     return out
 
 
-class Pattern:
-    """Where the numbers of a sparse Jacobian stand, which needs none of them: found once, as soon as it is known how many there
-    are, while other threads run lanes already."""
+class Matrix:
+    """A sparse Jacobian. Nothing of it but the numbers themselves has to wait for them: it is made as soon as there is memory
+    for these, while other threads run lanes already."""
 
-    def __init__(self, args, argnums, axes):
-        self.args, self.argnums, self.axes, self.found = args, argnums, axes, None
+    def __init__(self, of_blocks, args, argnums, axes):
+        self.of_blocks, self.args, self.argnums, self.axes, self.blocks = of_blocks, args, argnums, axes, None
 
-    def __call__(self, Program p, lanes):
-        if self.found is None:
-            _, (rows, _) = p.results()[p.n_result - 1]
-            self.find(lanes, rows)
+    def __call__(self, Program p, into):
+        self.over(into[p.n_result - 1])
 
-    def find(self, lanes, rows):
+    def over(self, blocks):
+        """The matrix whose numbers lie, or will, in an array of shape (lanes, rows, columns)."""
+        if self.blocks is not blocks:
+            self.blocks, self.made = blocks, self.of_blocks(blocks, self.pattern(len(blocks), blocks.shape[1]))
+        return self.made
+
+    def pattern(self, lanes, rows):
+        """What `columns_of_blocks` returns."""
         parts = []
         for k in self.argnums:
             x = self.args[k]
@@ -222,12 +227,12 @@ class Pattern:
                 parts.append((n, n, None))
             else:
                 parts.append((n // max(lanes, 1), n, range(lanes)))
-        self.found = columns_of_blocks(lanes, rows, parts)
+        return columns_of_blocks(lanes, rows, parts)
 
 
-def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, rows, threads, executor, chunk):
-    """The results of all lanes; of each the derivatives that `rows(function, argnums)` gives; and the pattern of the sparse
-    matrix that these are, as `columns_of_blocks` returns it."""
+def jacobian(Program p, tuple args, dict kwargs, argnums, in_axes, rows, of_blocks, threads, executor, chunk):
+    """The results of all lanes; and of each the derivatives that `rows(function, argnums)` gives, as one sparse matrix, which
+    `of_blocks` makes of these and of what `columns_of_blocks` returns."""
     wake_helpers(args, threads, executor)
     who = f"{p.name}.batch_jacobian"
     check_plain(args, who)
@@ -238,12 +243,10 @@ def jacobian_blocks(Program p, tuple args, dict kwargs, argnums, in_axes, rows, 
         x = args[k]
         if not isinstance(x, (Gathered, np.ndarray, float, np.floating)):
             raise TypeError(f"{who}: argument {k} is a {type(x).__name__}; derivatives are taken with respect to arrays and floats")
-    pattern = Pattern(args, argnums, in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args))
-    way = Way(threads, executor, chunk, who, pattern)
+    matrix = Matrix(of_blocks, args, argnums, in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args))
+    way = Way(threads, executor, chunk, who, matrix)
     results, blocks = run(p.derived[key], None, args, kwargs, in_axes, None, None, way, who, p.static)
-    if pattern.found is None:
-        pattern.find(len(blocks), blocks.shape[1])
-    return results, blocks, pattern.found
+    return results, matrix.over(blocks)
 
 
 def run(paths, Program p, tuple args, dict kwargs, in_axes, out, reduce, way, str who, static=None):

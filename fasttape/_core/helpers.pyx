@@ -1,8 +1,9 @@
 """Threads that stay and wait for work without Python.
 
 Starting a thread takes as long as thousands of lanes, and so does waking one. So those that there are stay for a while, spin
-before they sleep, and are woken as soon as it is known that there will be something to do. They need no GIL. OpenMP would do
-the same, but a wheel had to bring it along, and a forked process could not use it.
+before they sleep, and are woken as soon as it is known that there will be something to do. They spin
+longer where calls follow each other, but let others have the processor. They need no GIL. OpenMP would do the same, but a
+wheel had to bring it along, and a forked process could not use it.
 """
 import os
 
@@ -24,12 +25,14 @@ cdef extern from "atomic.h" nogil:
     int ft_change(int64_t *, int64_t, int64_t)
     int64_t ft_get(int64_t *)
     void ft_pause()
+    void ft_yield()
     int64_t ft_nanoseconds()
 
 cdef enum:
     AWAKE, ASLEEP, CALLED           # states of a helper
     PAUSES = 32                     # between two looks at the clock
     SPIN = 100000                   # nanoseconds: what waking a thread takes, and what is between calls in a row
+    PATIENT = 2000000               # the same, where the last call came within so many: nothing but a processor's time is lost
     STAYS = 2000000                 # microseconds that a helper sleeps before it leaves
 
 cdef int64_t SLEEPS = <int64_t>1 << 32          # added to the number of those at work
@@ -37,6 +40,7 @@ cdef int64_t SLEEPS = <int64_t>1 << 32          # added to the number of those a
 cdef struct Helper:
     int64_t state
     PyThread_type_lock wake         # held but when it has been released to wake the helper
+    int64_t patience                # nanoseconds that it spins
     Task task
     void *what
     Team *team
@@ -56,22 +60,25 @@ cdef int64_t most = 1 << 20         # that there may be
 # ---- what a helper does
 
 cdef bint spin(int64_t *at, int64_t what, int64_t patience) noexcept nogil:
-    """Wait some nanoseconds for a number to become `what`; whether it does."""
-    cdef int64_t start = ft_nanoseconds(), _
+    """Wait some nanoseconds for a number to become `what`; whether it does. After the first of them others go first."""
+    cdef int64_t start = ft_nanoseconds(), passed, _
     while True:
         for _ in range(PAUSES):
             if ft_get(at) == what:
                 return True
             ft_pause()
-        if <uint64_t>(ft_nanoseconds() - start) >= <uint64_t>patience:
+        passed = ft_nanoseconds() - start
+        if <uint64_t>passed >= <uint64_t>patience:
             return False
+        if passed > SPIN:
+            ft_yield()
 
 
 cdef bint spin_if_room(Helper *h) noexcept nogil:
     """Whether a helper is called soon. One that may need a processor on which others work does not spin."""
     cdef bint found
     if ft_add(&spinning, 1) < most_spinning:
-        found = spin(&h.state, CALLED, SPIN)
+        found = spin(&h.state, CALLED, h.patience)
     else:
         found = ft_get(&h.state) == CALLED
     ft_add(&spinning, -1)
@@ -80,6 +87,7 @@ cdef bint spin_if_room(Helper *h) noexcept nogil:
 
 cdef bint is_called(Helper *h) noexcept nogil:
     """Wait for a call; False where there has been none for long, and the helper is out of the pile."""
+    cdef int64_t start = ft_nanoseconds()
     cdef Helper **at
     while not spin_if_room(h):
         if not ft_change(&h.state, AWAKE, ASLEEP):
@@ -95,6 +103,7 @@ cdef bint is_called(Helper *h) noexcept nogil:
                 return False
             PyThread_release_lock(gate)
             PyThread_acquire_lock(h.wake, 1)    # somebody has just called
+    h.patience = PATIENT if ft_nanoseconds() - start < PATIENT else SPIN
     return True
 
 
@@ -131,7 +140,7 @@ cdef Helper *new_helper() noexcept nogil:
     if ft_add(&alive, 1) < most:
         h = <Helper *>malloc(sizeof(Helper))
     if h != NULL:
-        h.state, h.idle = AWAKE, False
+        h.state, h.idle, h.patience = AWAKE, False, SPIN
         h.wake = PyThread_allocate_lock()
         if h.wake != NULL:
             PyThread_acquire_lock(h.wake, 1)

@@ -29,7 +29,7 @@ cdef enum:
 
 class Way:
     """How lanes are run: in how many threads, by which executor, in chunks of how many. Where there is something to be done
-    `meanwhile`, meanwhile(program, lanes) may be called by the caller's thread once others are at work."""
+    `meanwhile`, meanwhile(program, arrays) may be called by the caller's thread once others are at work on what comes into these."""
 
     def __init__(self, threads, executor, chunk, who, meanwhile=None):
         self.threads, self.executor, self.who, self.meanwhile = whole(threads, "threads", who), executor, who, meanwhile

@@ -199,7 +199,7 @@ cdef object run_alike(Program p, tuple batched, list leaves, list into, list bou
 
     def begin():
         if meanwhile is not None:
-            meanwhile(p, rest[len(rest) - 1])
+            meanwhile(p, into)
         for at, end in zip(rest, rest[1:]):
             tail = batched_program(p, batched, end - at, False) if end - at > 1 else None
             if tail is not None and can_run(p, tail, batched, leaves):
