@@ -2,6 +2,7 @@
 import concurrent.futures
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -109,6 +110,28 @@ def test_loops_in_workers(pool):
 
 
 # ---- sums
+
+@pytest.mark.parametrize("who", [None, "threads", "processes"])
+@pytest.mark.parametrize("chunk", [3, 50, N])
+def test_few_rows_of_many(who, chunk, request):
+    """Chunks whose derivatives are those of the rows that they read; twice gathered rows too."""
+    many = RNG.normal(size=(4000, 3))
+    index = RNG.integers(0, 4000, N)
+    index[:60] = 17
+    p = ft.trace(stretched, many[0], X[0], 2.0)
+    expected = np.zeros_like(many)
+    np.add.at(expected, index, 4.0 * (many[index] - X))
+    pool = who and request.getfixturevalue(who)
+    value, rows = p.batch_value_and_grad(ft.gather(many, index), X, 2.0, in_axes=(0, 0, None), chunk=chunk, executor=pool)
+    assert value == pytest.approx((2.0 * (many[index] - X) ** 2).sum(), rel=1e-12)
+    np.testing.assert_allclose(rows, expected, rtol=1e-11, atol=1e-13)
+
+
+def test_what_is_gathered_is_sent_again_and_again():
+    g = ft.gather(CAMERAS, [4, 1, 1, 3])
+    again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(g))[1:]))
+    assert again.rows.tolist() == [1, 3] and np.array_equal(again.read(), CAMERAS[[1, 1, 3]])
+
 
 def summed(w, x, y):
     """The sum of errors, and its gradients, by hand."""
@@ -355,7 +378,15 @@ def test_no_more_is_handed_over_than_is_needed_soon():
     assert len(handed) == 334
 
 
+class Careless(concurrent.futures.Executor):
+    """Runs jobs, and forgets to say so."""
+
+    def submit(self, function, *args):
+        function(*args)
+
+
 @pytest.mark.parametrize("call, error, text", [
+    (lambda p: p.batch(X[:, 0], executor=Careless()), TypeError, "submit of the executor, a Careless, must return a .*Future, got NoneType"),
     (lambda p: p.batch(X[:, 0], executor=3), TypeError, r"boom\.batch: executor must be a concurrent\.futures\.Executor, got int"),
     (lambda p: p.batch(X[:, 0], chunk=0), ValueError, "chunk must be a positive whole number, got 0"),
     (lambda p: p.batch(X[:, 0], chunk=2.5), ValueError, "chunk must be a positive whole number"),

@@ -71,11 +71,15 @@ def check_executor(executor, who):
 
 def handed_over(executor, function, job, who):
     try:
-        return executor.submit(function, *job)
+        future = executor.submit(function, *job)
     except BrokenExecutor as error:
         raise type(error)(f"{who}: a worker of the executor has died, and it takes no more work; make a new executor") from error
     except RuntimeError as error:
         raise RuntimeError(f"{who}: the executor takes no work ({error}); has it been shut down?") from error
+    if not all([callable(getattr(future, name, None)) for name in ("result", "exception", "cancel", "cancelled")]):
+        raise TypeError(f"{who}: submit of the executor, a {type(executor).__name__}, must return a concurrent.futures.Future, got "
+                        f"{type(future).__name__}")
+    return future
 
 
 def result_of(future, who):

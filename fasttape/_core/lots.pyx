@@ -27,8 +27,13 @@ class Gathered:
         self.array, self.index, self.rows = array, index, rows
 
     def __reduce__(self):
+        some = self.compact()
+        return Gathered, (some.array, some.index, some.rows)
+
+    def compact(self):
+        """The same with those rows alone that are read."""
         rows, index = np.unique(self.index, return_inverse=True)
-        return Gathered, (self.array[rows], index.reshape(-1), rows)
+        return Gathered(self.array.take(rows, axis=0), index.reshape(-1), rows if self.rows is None else self.rows[rows])
 
     def __len__(self):
         return len(self.index)

@@ -11,7 +11,7 @@ from fasttape._core.lots cimport Lots
 from fasttape._core.program cimport Program
 from fasttape._core.record cimport *
 from fasttape._core.signature cimport *
-from fasttape._core.stretches cimport part_of
+from fasttape._core.stretches cimport add_rows, part_of
 
 from fasttape._core.compiled import program_of
 from fasttape._core.executors import Here, Sent, check_executor, ordered, workers_of
@@ -25,6 +25,7 @@ SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 cdef enum:
     PER_WORKER = 4                  # chunks, where nobody says how long one is
+    SPARSE = 32                     # numbers in an array for each lane that reads of it, beyond which few of its rows are read
 
 
 class Way:
@@ -192,19 +193,26 @@ class Totals:
             return other
         sent, other = Sent(p), np.zeros(n, bool)
         pairs = [slice(at, end) for at, end in zip(bounds, bounds[1:])]
-        jobs = ((Here(), sent, self.batched, self.moving, part_of(leaves, self.batched, part), part.stop - part.start) for part in pairs)
+        jobs = ((Here(), sent, self.batched, self.moving, self.part(leaves, part), part.stop - part.start) for part in pairs)
         for part, (values, slopes, mask) in zip(pairs, way.run(sums_of, jobs)):
             self.add(values, slopes, part if lanes is None else lanes[part])
             if mask is not None:
                 other[part] = mask
         return other if other.any() else None
 
+    def part(self, leaves, lanes):
+        """Some of the lanes. A chunk has derivatives for all rows of an array that are there, so there are to be no more than it
+        needs."""
+        leaves = part_of(leaves, self.batched, lanes)
+        return [x.compact() if k in self.moving and isinstance(x, Gathered) and x.array.size > SPARSE * len(x) else x
+                for k, x in enumerate(leaves)]
+
     def add(self, values, slopes, lanes):
         for total, x in zip(self.sums.values, values):
             total += x
         for k, (rows, x) in slopes.items():
             if rows is not None:
-                self.sums.slopes[k][rows] += x
+                add_rows(self.sums.slopes[k], rows, x)
             elif self.batched[k] and not isinstance(self.leaves[k], Gathered):
                 self.sums.slopes[k][lanes] = x
             else:
