@@ -218,12 +218,15 @@ def test_the_pattern_of_a_jacobian_is_found_once(monkeypatch):
             np.testing.assert_array_equal(getattr(other, name), getattr(results[0], name))
 
 
-def test_many_threads_are_no_more_than_there_are_stretches():
+@pytest.mark.parametrize("threads", [7, 10**9])
+def test_many_threads_are_no_more_than_are_worth_it(threads):
+    """Of 3000 lanes that take microseconds two have something to do."""
     before = helpers.count()
     x = np.linspace(0.0, 1.0, 3000)
     program = ft.trace(np.sin, 0.5)
-    np.testing.assert_array_equal(program.batch(x, threads=10**9), program.batch(x))
-    assert helpers.count() - before < 10 + os.cpu_count()
+    for _ in range(20):
+        np.testing.assert_array_equal(program.batch(x, threads=threads), program.batch(x))
+    assert helpers.count() - before <= 1
 
 
 # ---- in processes of their own

@@ -1,9 +1,9 @@
 """Threads that stay and wait for work without Python.
 
 Starting a thread takes as long as thousands of lanes, and so does waking one. So those that there are stay for a while, spin
-before they sleep, and are woken as soon as it is known that there will be something to do. They spin
-longer where calls follow each other, but let others have the processor. They need no GIL. OpenMP would do the same, but a
-wheel had to bring it along, and a forked process could not use it.
+before they sleep, longer where calls follow each other (but then others that want the processor go first), and are woken as
+soon as it is known that there will be something to do. They need no GIL. OpenMP would do the same, but a wheel had to bring it
+along, and a forked process could not use it.
 """
 import os
 
@@ -32,7 +32,7 @@ cdef enum:
     AWAKE, ASLEEP, CALLED           # states of a helper
     PAUSES = 32                     # between two looks at the clock
     SPIN = 100000                   # nanoseconds: what waking a thread takes, and what is between calls in a row
-    PATIENT = 2000000               # the same, where the last call came within so many: nothing but a processor's time is lost
+    PATIENT = 2000000               # the same, where the last call came within so many
     STAYS = 2000000                 # microseconds that a helper sleeps before it leaves
 
 cdef int64_t SLEEPS = <int64_t>1 << 32          # added to the number of those at work
@@ -60,7 +60,7 @@ cdef int64_t most = 1 << 20         # that there may be
 # ---- what a helper does
 
 cdef bint spin(int64_t *at, int64_t what, int64_t patience) noexcept nogil:
-    """Wait some nanoseconds for a number to become `what`; whether it does. After the first of them others go first."""
+    """Wait some nanoseconds for a number to become `what`; whether it does. Beyond SPIN, others go first."""
     cdef int64_t start = ft_nanoseconds(), passed, _
     while True:
         for _ in range(PAUSES):

@@ -86,7 +86,7 @@ cdef list shares(Program p, tuple key, int64_t n, int64_t most, int64_t threads)
     cdef int64_t size, parts = max(up_to(n, most) // most, min(threads, n // WORTH_IT))
     if threads == 1 or parts < 2:
         return stretches(p, key, n, most)
-    parts = up_to(parts, threads)
+    parts = up_to(parts, min(threads, parts))
     size = up_to(up_to(n, parts) // parts, LINE)
     if size * 8 % PAGE == 0:
         size += LINE
