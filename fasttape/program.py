@@ -101,7 +101,7 @@ class Program(_program.Program):
             meanwhile Python warns of ``os.fork``.
         executor : concurrent.futures.Executor, optional
             What the chunks are handed to: a pool of threads or processes, `Client.get_executor()` of Dask, or anything else
-            that has `submit`. It is left as it was, also after an error or Ctrl-C.
+            whose `submit` returns a concurrent.futures.Future. It is left as it was, also after an error or Ctrl-C.
         chunk : int, optional
             How many lanes a chunk has; by default a quarter of what each worker has to do. Sums depend on it, in their last
             places, but not on who computes them.

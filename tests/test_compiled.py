@@ -221,8 +221,8 @@ def test_a_path_that_raises_is_not_kept():
 def interrupted_after(seconds, call):
     """Whether Ctrl-C came through while `call` was running."""
     timer = threading.Timer(seconds, signal.raise_signal, [signal.SIGINT])
-    timer.start()
     try:
+        timer.start()               # which may take longer than that
         call()
     except KeyboardInterrupt:
         return True

@@ -1,5 +1,6 @@
 """Batches by executors: the same bits whoever runs the lanes; errors, Ctrl-C and the death of a worker come back."""
 import concurrent.futures
+import copy
 import multiprocessing
 import os
 import pickle
@@ -125,6 +126,21 @@ def test_few_rows_of_many(who, chunk, request):
     value, rows = p.batch_value_and_grad(ft.gather(many, index), X, 2.0, in_axes=(0, 0, None), chunk=chunk, executor=pool)
     assert value == pytest.approx((2.0 * (many[index] - X) ** 2).sum(), rel=1e-12)
     np.testing.assert_allclose(rows, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))])
+@pytest.mark.parametrize("chunk", [None, 1, 2, 4])
+def test_sums_over_a_copy_of_what_is_gathered(copied, chunk, threads, processes):
+    """One that was pickled has some of the rows, and derivatives are those of these."""
+    many = np.arange(30.0).reshape(10, 3)
+    p = ft.trace(stretched, many[0], X[0], 2.0)
+    g = copied(ft.gather(many, [7, 2, 2, 5]))
+    expected = np.zeros_like(g.array)
+    np.add.at(expected, g.index, 4.0 * (g.read() - X[:4]))
+    assert g.read() == pytest.approx(many[[7, 2, 2, 5]])
+    for executor in (None, threads, processes):
+        _, slope = p.batch_value_and_grad(g, X[:4], 2.0, in_axes=(0, 0, None), chunk=chunk, executor=executor)
+        np.testing.assert_allclose(slope, expected, rtol=1e-12)
 
 
 def test_what_is_gathered_is_sent_again_and_again():

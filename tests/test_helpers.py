@@ -1,4 +1,5 @@
 """Threads that stay: who gets what lanes, what happens when something goes wrong in one of them, and what is left of them."""
+import math
 import multiprocessing
 import os
 import signal
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import fasttape as ft
-from fasttape._core import blocks, helpers
+from fasttape._core import blocks, helpers, processors
 from fasttape.schedules import Multistage
 
 N = 20_000
@@ -161,6 +162,45 @@ def test_a_forked_process_has_its_own(at_work):
         if at_work:
             other.join()
     np.testing.assert_array_equal(PROGRAM.batch(*arguments(), threads=2), alone)
+
+
+def groups_of(tmp_path, files):
+    for name, text in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return processors.allowance(tmp_path / "self", str(tmp_path))
+
+
+def test_processors_that_control_groups_leave(tmp_path):
+    """As Linux has them, of version 2 and 1: a group's own limit, and those of the groups that it is in."""
+    assert groups_of(tmp_path, {}) == math.inf
+    assert groups_of(tmp_path, {"self": "0::/\n", "cpu.max": "max 100000\n"}) == math.inf
+    assert groups_of(tmp_path, {"cpu.max": "150000 100000\n"}) == 1.5
+    assert groups_of(tmp_path, {"self": "0::/a/b\n", "a/b/cpu.max": "max 100000\n", "a/cpu.max": "50000 100000"}) == 0.5
+    assert groups_of(tmp_path, {"self": "3:cpuset:/\n2:cpu,cpuacct:/docker/1\n0::/\n", "cpu.max": "max 100000",
+                                "cpu,cpuacct/cpu.cfs_quota_us": "400000\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}) == 4.0
+    assert groups_of(tmp_path, {"cpu,cpuacct/docker/1/cpu.cfs_quota_us": "-1", "cpu,cpuacct/docker/1/cpu.cfs_period_us": "100000"}) == 4.0
+    assert 1 <= processors.processors() <= os.cpu_count()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a process cannot be bound to a processor here")
+def test_a_process_that_is_bound_to_a_processor():
+    """Also after the package was imported: there its helpers do not spin."""
+    code = """if True:
+        import os, time
+        import numpy as np, fasttape as ft
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        x, program, used = np.linspace(0.0, 1.0, 5000), ft.trace(np.sin, 0.5), 0.0
+        for _ in range(100):
+            np.testing.assert_array_equal(program.batch(x, threads=2), np.vectorize(program)(x) if not used else program.batch(x))
+            begun = time.process_time()
+            time.sleep(0.0015)
+            used += time.process_time() - begun
+        print(used)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent, check=True)
+    assert float(done.stdout) < 0.05
 
 
 # ---- what goes wrong

@@ -14,7 +14,7 @@ PACKAGE, CSRC = ROOT / "fasttape", ROOT / "csrc"
 
 # A module of _core knows those on the lines above its own, not its neighbours on the line.
 FLOORS = """
-vm sources
+vm sources processors
 blocks callee crew executors feed helpers loop tape
 buffers needs record
 capture columns copies distinct elements entries index loops rows sweep

@@ -43,7 +43,7 @@ def test_grad_argnum(argnum, kwargs):
 
 
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
-@pytest.mark.parametrize("argnum", [0, 1, -1, (0, 1), (1, 0), (1,)])
+@pytest.mark.parametrize("argnum", [0, 1, -1, (0, 1), (1, 0), (1,), (0, 0), (1, 0, -1), (0, -2, 1, 1), ()])
 def test_jacobian_argnum(mode, argnum):
     def g(x, y, shift=0.0):
         return (A @ x) * y + shift
@@ -55,6 +55,39 @@ def test_jacobian_argnum(mode, argnum):
                     argnum if isinstance(argnum, tuple) else (argnum,)):
         np.testing.assert_allclose(a, want[k], rtol=1e-14)
         assert np.shape(a) == np.shape(want[k])
+
+
+def test_an_argument_that_is_named_twice_in_forward_mode():
+    """Its tangents add up, and it has a block for each time."""
+    def f(x, y):
+        return np.sum(x**3 * y)
+
+    x, y, u, v = X, 0.6, np.ones_like(X), np.arange(1.0, len(X) + 1)
+    for argnums in ((0, 0), (0, -2), (-2, 0)):
+        _, t = ft.jvp(f, (x, y), (u, v), argnums)
+        assert t == pytest.approx((3 * x**2 * y * (u + v)).sum(), rel=1e-14)
+        for found in ft.hvp(f, (x, y), (u, v), argnums):
+            np.testing.assert_allclose(found, 6 * x * y * (u + v), rtol=1e-14)
+        for row in ft.hessian(f, argnums)(x, y):
+            for block in row:
+                np.testing.assert_allclose(block, np.diag(6 * x * y), rtol=1e-14, atol=1e-15)
+    with pytest.raises(ValueError, match="a tangent has shape"):
+        ft.jvp(f, (x, y), (u, 1.0), (0, 0))
+    first, second = ft.jacobian(lambda x, y: x * y, (0, 0), "forward")(x, y)
+    assert first is not second and not np.shares_memory(first, second)
+    outer = ft.grad(lambda x, y: sum((j * j).sum() for j in ft.jacobian(lambda x: x**2 * y, (0, 0), "forward")(x)), (0, 1))(x, y)
+    np.testing.assert_allclose(outer[0], 16 * x * y**2, rtol=1e-14)
+    np.testing.assert_allclose(outer[1], 16 * (x**2).sum() * y, rtol=1e-14)
+    p = ft.trace(lambda x: np.concatenate([x * 3.0, x * x]), np.ones(1))
+    for in_axes, a in ((0, np.full((2, 1), 2.0)), (None, np.full(1, 2.0))):
+        lanes = (a, 1.0, np.ones(2))
+        q = ft.trace(lambda a, b, c: np.concatenate([a * 3.0, a * a]) * c, np.ones(1), 1.0, 1.0)
+        _, matrix = q.batch_jacobian(*lanes, argnum=(0, 0), in_axes=(in_axes, None, 0))
+        half = matrix.toarray()[:, :matrix.shape[1] // 2]
+        np.testing.assert_array_equal(matrix.toarray(), np.hstack([half, half]))
+        assert half[0, 0] == 3.0 and half[1, 0] == 4.0
+    for found in p.jacobian((0, 0))(np.ones(1)):
+        np.testing.assert_array_equal(found, [[3.0], [2.0]])
 
 
 @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])

@@ -11,7 +11,7 @@ import numpy as np
 from fasttape._core.body cimport Body, trace_body
 from fasttape._core.calls cimport tape_of
 from fasttape._core.capture cimport capture_array
-from fasttape._core.helpers cimport alert
+from fasttape._core.helpers cimport alert, get_ready
 from fasttape._core.lanes cimport over_lanes
 from fasttape._core.lots cimport Lots
 from fasttape._core.many cimport check_alike, off_the_path, run_plain
@@ -126,6 +126,7 @@ cdef int wake_helpers(tuple args, threads, executor) except -1:
         if isinstance(args[0], (np.ndarray, Gathered)) and args[0].ndim:
             n = helpers_for(len(args[0]), min(threads, MOST_AWAKE))
             if n > 0:
+                get_ready()
                 alert(n)
     return 0
 

@@ -3,10 +3,11 @@
 An executor is anything that has `submit`. Whether it runs the work here or elsewhere shows when a job is pickled.
 """
 import hashlib
-import os
 import pickle
 from collections import OrderedDict, deque
 from concurrent.futures import BrokenExecutor, CancelledError
+
+from fasttape._core.processors import processors
 
 cdef enum:
     AHEAD = 4                       # jobs that are handed over for each worker
@@ -60,7 +61,7 @@ def received(digest, packed):
 def workers_of(executor):
     """How many workers an executor has, as far as it says."""
     n = getattr(executor, "_max_workers", None)
-    return n if isinstance(n, int) and n > 0 else min(WORKERS, os.cpu_count() or 1)
+    return n if isinstance(n, int) and n > 0 else min(WORKERS, processors())
 
 
 def check_executor(executor, who):
@@ -77,6 +78,7 @@ def handed_over(executor, function, job, who):
     except RuntimeError as error:
         raise RuntimeError(f"{who}: the executor takes no work ({error}); has it been shut down?") from error
     if not all([callable(getattr(future, name, None)) for name in ("result", "exception", "cancel", "cancelled")]):
+        job[0].stop = True
         raise TypeError(f"{who}: submit of the executor, a {type(executor).__name__}, must return a concurrent.futures.Future, got "
                         f"{type(future).__name__}")
     return future

@@ -6,7 +6,7 @@ from fasttape._core.record cimport *
 from fasttape._core.push cimport push, push_begin
 from fasttape._core.sweep cimport Sweep, lift_shape
 from fasttape._core.tracer cimport wrap
-from fasttape._core.trace cimport current, enter, leave, output_node, replace_inputs, values
+from fasttape._core.trace cimport current, enter, leave, named_once, output_node, replace_inputs, values
 
 
 cdef tuple push_through(Tape tape, int64_t start, f, list args, dict kwargs, list inputs, list tangents,
@@ -50,16 +50,20 @@ cdef int begin_tangents(Tape tape, int64_t start, list inputs, list tangents) ex
 
 
 def value_and_tangent(f, tuple args, tuple tangents, tuple argnums, str who):
-    """(value, tangent) of f at args along the tangents of the arguments argnums."""
+    """(value, tangent) of f at args along the tangents of the arguments argnums; those of one that is named twice add up."""
     cdef Tape outer = current(), tape = enter(args + tangents)
-    cdef list inputs = [], nodes = [], seeds = [], call_args = list(args)
-    cdef int64_t start = tape.t.n
+    cdef list inputs = [], nodes = [], seeds, call_args = list(args)
+    cdef int64_t start = tape.t.n, k, n = len(args)
+    cdef tuple each = named_once(argnums, n)
     try:
         if tape.depth == 1:
             tape.forgets = True
-        replace_inputs(tape, call_args, argnums, who, inputs, nodes)
-        for x, v in zip(inputs, tangents):
-            seeds.append(wrap(tape, seed(tape, (<Array>x).node, v, who)))
+        replace_inputs(tape, call_args, each, who, inputs, nodes)
+        seeds = [None] * len(each)
+        for k, v in zip(argnums, tangents):
+            k = each.index(k + n if k < 0 else k)
+            v = wrap(tape, seed(tape, nodes[k], v, who))
+            seeds[k] = v if seeds[k] is None else seeds[k] + v
         y, t = push_through(tape, start, f, call_args, {}, inputs, seeds, 0, who)
         if tape.depth == 1:
             return tuple(values(tape, [y, t]))

@@ -12,6 +12,7 @@ cdef struct Team:                   # the helpers of one caller
     int64_t process                 # in which it was made
     Team *below
 
+cdef int get_ready() except -1
 cdef int alert(int64_t n) noexcept nogil
 cdef Team *new_team() noexcept nogil
 cdef bint call_helper(Team *team, Task task, void *what) noexcept nogil

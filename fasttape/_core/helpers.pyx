@@ -10,6 +10,8 @@ import os
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
+from fasttape._core.processors import processors
+
 cdef extern from "pythread.h" nogil:
     PyThread_type_lock PyThread_allocate_lock()
     void PyThread_free_lock(PyThread_type_lock)
@@ -51,7 +53,7 @@ cdef PyThread_type_lock gate        # of the piles
 cdef Helper *pile                   # of those that are idle, the last one that came on top
 cdef Team *teams                    # that nobody has
 cdef int64_t spinning               # helpers that spin
-cdef int64_t most_spinning          # that may: one less than there are processors
+cdef int64_t most_spinning          # that may: one less than there are processors, when the first helper came
 cdef int64_t alive                  # helpers that there are
 cdef int64_t process                # counts forks
 cdef int64_t most = 1 << 20         # that there may be
@@ -87,7 +89,6 @@ cdef bint spin_if_room(Helper *h) noexcept nogil:
 
 cdef bint is_called(Helper *h) noexcept nogil:
     """Wait for a call; False where there has been none for long, and the helper is out of the pile."""
-    cdef int64_t start = ft_nanoseconds()
     cdef Helper **at
     while not spin_if_room(h):
         if not ft_change(&h.state, AWAKE, ASLEEP):
@@ -103,15 +104,17 @@ cdef bint is_called(Helper *h) noexcept nogil:
                 return False
             PyThread_release_lock(gate)
             PyThread_acquire_lock(h.wake, 1)    # somebody has just called
-    h.patience = PATIENT if ft_nanoseconds() - start < PATIENT else SPIN
     return True
 
 
 cdef void live(void *own) noexcept nogil:
     cdef Helper *h = <Helper *>own
     cdef Team *team
+    cdef int64_t since = ft_nanoseconds() - PATIENT
     while is_called(h):
+        h.patience = PATIENT if ft_nanoseconds() - since < PATIENT else SPIN
         h.task(h.what)
+        since = ft_nanoseconds()
         team = h.team
         ft_swap(&h.state, AWAKE)
         lie_down(h)
@@ -150,6 +153,14 @@ cdef Helper *new_helper() noexcept nogil:
         free(h)
     ft_add(&alive, -1)
     return NULL
+
+
+cdef int get_ready() except -1:
+    """Before the first call of a helper: count processors, of which there may be others than when the package was imported."""
+    global most_spinning
+    if ft_get(&alive) == 0:
+        most_spinning = processors() - 1
+    return 0
 
 
 cdef int alert(int64_t n) noexcept nogil:
@@ -244,16 +255,12 @@ cdef void dismiss(Team *team) noexcept nogil:
 
 def begin_anew():
     """No helpers; in a forked process there are none of those that there were."""
-    global gate, pile, teams, spinning, most_spinning, alive, process
-    cdef int64_t n = os.cpu_count() or 1
+    global gate, pile, teams, spinning, alive, process
     gate = PyThread_allocate_lock()
     if gate == NULL:
         raise MemoryError
     pile, teams, alive, spinning = NULL, NULL, 0, 0
     process += 1
-    if hasattr(os, "sched_getaffinity"):
-        n = len(os.sched_getaffinity(0))
-    most_spinning = n - 1
 
 
 def count():

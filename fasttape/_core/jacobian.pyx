@@ -11,7 +11,7 @@ from fasttape._core.record cimport *
 from fasttape._core.pull cimport give
 from fasttape._core.push cimport push, push_begin
 from fasttape._core.sweep cimport Sweep, lift_shape
-from fasttape._core.trace cimport (begin_pull, current, enter, finish, leave, output_node, replace_inputs, values)
+from fasttape._core.trace cimport (begin_pull, current, enter, finish, leave, named_once, output_node, replace_inputs, values)
 from fasttape._core.tracer cimport wrap
 
 cdef enum:
@@ -21,6 +21,15 @@ cdef enum:
 
 def jacobian(f, tuple args, dict kwargs, tuple argnums, str mode, str who):
     """One block per argument, of shape (output's shape) + (argument's shape)."""
+    cdef int64_t k, n = len(args)
+    cdef tuple each = named_once(argnums, n)
+    blocks = jacobian_of_each(f, args, kwargs, each, mode, who)
+    if len(each) < len(argnums):
+        return [blocks[each.index(k + n if k < 0 else k)] * 1.0 for k in argnums]
+    return blocks
+
+
+cdef list jacobian_of_each(f, tuple args, dict kwargs, tuple argnums, str mode, str who):
     cdef Tape outer = current(), tape = enter(args)
     cdef list inputs = [], nodes = [], call_args = list(args), made
     cdef int64_t n, m, start, end, largest

@@ -30,6 +30,12 @@ class Gathered:
         some = self.compact()
         return Gathered, (some.array, some.index, some.rows)
 
+    def __copy__(self):
+        return Gathered(self.array, self.index)
+
+    def __deepcopy__(self, memo):
+        return Gathered(self.array.copy(), self.index)
+
     def compact(self):
         """The same with those rows alone that are read."""
         rows, index = np.unique(self.index, return_inverse=True)

@@ -201,11 +201,14 @@ class Totals:
         return other if other.any() else None
 
     def part(self, leaves, lanes):
-        """Some of the lanes. A chunk has derivatives for all rows of an array that are there, so there are to be no more than it
-        needs."""
+        """Some of the lanes. A chunk has derivatives for all rows of an array that it has, which are to be no more than it needs, and
+        whose numbers are those in the array that is here, though that may have come from elsewhere itself."""
         leaves = part_of(leaves, self.batched, lanes)
-        return [x.compact() if k in self.moving and isinstance(x, Gathered) and x.array.size > SPARSE * len(x) else x
-                for k, x in enumerate(leaves)]
+        for k in self.moving:
+            if isinstance(leaves[k], Gathered):
+                x = Gathered(leaves[k].array, leaves[k].index)
+                leaves[k] = x.compact() if x.array.size > SPARSE * len(x) else x
+        return leaves
 
     def add(self, values, slopes, lanes):
         for total, x in zip(self.sums.values, values):

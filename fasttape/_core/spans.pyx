@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 
 cimport numpy as cnp
 
-from fasttape._core.helpers cimport Team, all_done, call_helper, dismiss, is_ours, new_team
+from fasttape._core.helpers cimport Team, all_done, call_helper, dismiss, get_ready, is_ours, new_team
 from fasttape._core.lanes cimport IN_COLUMNS
 from fasttape._core.plan cimport go_on
 from fasttape._core.program cimport Program
@@ -357,6 +357,8 @@ cdef int work_together(list spans, Program p, Program q, tuple batched, list lea
     cdef Team *team
     cdef int64_t k
     spans.append(own)
+    if share.threads > 1:
+        get_ready()
     team = new_team() if share.threads > 1 else NULL
     try:
         if team != NULL:

@@ -331,11 +331,13 @@ def sum_part(Program p, tuple batched, tuple moving, list leaves, int64_t n):
 
 cdef int add_rows(object total, object index, object rows) except -1:
     """Add rows to those of an array that an index names."""
-    cdef cnp.ndarray to = total, places = index, given = np.ascontiguousarray(rows, np.float64)
+    cdef cnp.ndarray to = total, places = np.ascontiguousarray(index, np.int64), given = np.ascontiguousarray(rows, np.float64)
     cdef double *y = <double *>cnp.PyArray_DATA(to)
     cdef const double *x = <const double *>cnp.PyArray_DATA(given)
-    cdef const cnp.npy_intp *place = <const cnp.npy_intp *>cnp.PyArray_DATA(places)
-    cdef int64_t n = cnp.PyArray_SIZE(places), size = cnp.PyArray_SIZE(given) // n if n else 0, k, j
+    cdef const int64_t *place = <const int64_t *>cnp.PyArray_DATA(places)
+    cdef int64_t n = cnp.PyArray_SIZE(places), length = cnp.PyArray_DIM(to, 0), size = cnp.PyArray_SIZE(to) // max(length, 1), k, j
+    if n and (cnp.PyArray_SIZE(given) != n * size or places.min() < 0 or places.max() >= length):
+        raise IndexError(f"{n} rows of shape {rows.shape} do not go into an array of shape {total.shape}")
     with nogil:
         for k in range(n):
             for j in range(size):

@@ -13,6 +13,7 @@ cdef int32_t output_node(Tape tape, object y, str who) except -1
 cdef list values(Tape tape, list nodes)
 cdef int forget_past(Tape tape) except -1
 cdef int set_current(Tape tape) except -1
+cdef tuple named_once(tuple argnums, int64_t n)
 cdef int replace_inputs(Tape tape, list call_args, tuple argnums, str who, list inputs, list nodes) except -1
 cdef int begin_pull(Tape tape, Sweep *s, list nodes) except -1
 cdef list finish(Tape tape, Sweep *s, list nodes, list first)

@@ -225,6 +225,11 @@ cdef list finish(Tape tape, Sweep *s, list nodes, list first):
     return [wrap(tape, node) for node in out]
 
 
+cdef tuple named_once(tuple argnums, int64_t n):
+    """Of n positional arguments those that are named, each once, counted from the first; others are left as they are."""
+    return tuple(dict.fromkeys([k + n if -n <= k < 0 else k for k in argnums]))
+
+
 cdef int replace_inputs(Tape tape, list call_args, tuple argnums, str who, list inputs, list nodes) except -1:
     cdef int k
     cdef Array x
