@@ -168,7 +168,7 @@ def groups_of(tmp_path, files):
     for name, text in files.items():
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_bytes(text.encode("latin-1"))
     return processors.allowance(tmp_path / "self", str(tmp_path))
 
 
@@ -181,6 +181,8 @@ def test_processors_that_control_groups_leave(tmp_path):
     assert groups_of(tmp_path, {"self": "3:cpuset:/\n2:cpu,cpuacct:/docker/1\n0::/\n", "cpu.max": "max 100000",
                                 "cpu,cpuacct/cpu.cfs_quota_us": "400000\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}) == 4.0
     assert groups_of(tmp_path, {"cpu,cpuacct/docker/1/cpu.cfs_quota_us": "-1", "cpu,cpuacct/docker/1/cpu.cfs_period_us": "100000"}) == 4.0
+    assert groups_of(tmp_path, {"self": "what\nis: this\n\n0::/\xff: \x00/1\n", "cpu.max": "many 0 1"}) == math.inf
+    assert groups_of(tmp_path, {"self": "0::/gr\xfcn\n", "cpu.max": "0 0", "cpu/none": ""}) == math.inf
     assert 1 <= processors.processors() <= os.cpu_count()
 
 

@@ -14,12 +14,11 @@ def allowance(process="/proc/self/cgroup", groups="/sys/fs/cgroup"):
     """Processors whose time control groups leave (Linux), as a float; inf where nothing limits it."""
     least = inf
     try:
-        with open(process) as file:
-            lines = file.read().splitlines()
+        with open(process, encoding="utf-8", errors="surrogateescape") as file:     # names of groups may be any bytes
+            lines = [line.split(":", 2) for line in file.read().split("\n") if line.count(":") >= 2]
     except OSError:
         return least
-    for line in lines:
-        _, kinds, path = line.split(":", 2)
+    for _, kinds, path in lines:
         if not kinds:
             folder, names = groups, ("cpu.max",)
         elif "cpu" in kinds.split(","):
