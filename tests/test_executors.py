@@ -143,6 +143,15 @@ def test_sums_over_a_copy_of_what_is_gathered(copied, chunk, threads, processes)
         np.testing.assert_allclose(slope, expected, rtol=1e-12)
 
 
+def test_a_deep_copy_of_what_is_gathered_has_what_is_copied_beside_it():
+    many = np.arange(30.0).reshape(10, 3)
+    g = ft.gather(many, [7, 2])
+    array, again, same_again = copy.deepcopy([many, g, g])
+    assert again is same_again and again.array is array is not many and again.index is not g.index
+    array[7] = 0.0
+    assert again.read().tolist() == [[0.0, 0.0, 0.0], [6.0, 7.0, 8.0]] and g.read()[0, 0] == 21.0
+
+
 def test_what_is_gathered_is_sent_again_and_again():
     g = ft.gather(CAMERAS, [4, 1, 1, 3])
     again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(g))[1:]))

@@ -1,4 +1,6 @@
 """The arguments of a batch: which of them have an axis of lanes, and rows that are read for each lane."""
+from copy import deepcopy
+
 import numpy as np
 
 cimport numpy as cnp
@@ -34,7 +36,7 @@ class Gathered:
         return Gathered(self.array, self.index)
 
     def __deepcopy__(self, memo):
-        return Gathered(self.array.copy(), self.index)
+        return Gathered(deepcopy(self.array, memo), self.index.copy())
 
     def compact(self):
         """The same with those rows alone that are read."""
